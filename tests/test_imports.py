@@ -17,7 +17,7 @@ PLANTED = [
     ("relay.nats_store", "nats", "Who may know NATS"),
     ("fleet.rollout", "sqlite3", "Who may know SQLite"),
     ("fleet.plan", "sqlite3", "Who may know SQLite"),
-    ("cli.printing", "msgspec", "Who may know msgspec"),
+    ("cli.output", "msgspec", "Who may know msgspec"),
     ("fleet.guards", "trmm_async.fleet.presence", "Inside the fleet"),
     ("webhooks.delivery", "trmm_async.webhooks.receiver", "Inside the webhooks"),
     ("dialects.gateway", "trmm_async.dialects.stock.endpoint", "Inside the dialects"),
@@ -31,7 +31,7 @@ PLANTED = [
 CIRCLES = [
     ("transport.deadlines", "trmm_async.transport.sender"),
     ("resources.stock.policies", "trmm_async.resources.stock.actions"),
-    ("cli.text", "trmm_async.cli.printing"),
+    ("cli.text", "trmm_async.cli.output"),
 ]
 TYPE_ALONE = ("stream.source", "trmm_async.client", "The floors")
 NEW = [("a_new_room", "The floors"), ("stream.a_new_part", "Inside the stream")]

@@ -8,7 +8,7 @@ import pytest
 
 import trmm_async as sdk
 from trmm_async import arguments, words
-from trmm_async.cli.calling import methods
+from trmm_async.cli.client_methods import methods
 from trmm_async.codec import decoder
 from trmm_async.errors import InvalidRequestError
 from trmm_async.models import Noun

@@ -17,7 +17,7 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 import trmm_async
-from trmm_async.cli.commands.explaining import names, page
+from trmm_async.cli.commands.explain import names, page
 
 ROOT: Final = Path(__file__).parents[1]
 SOURCE: Final = "https://github.com/trmm-async/trmm-async/blob/main/"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import trmm_async as sdk
 from tests.cli.conftest import Cli
 from tests.cli.stage import Backstage
-from trmm_async.cli.picking import labels
+from trmm_async.cli.selection import labels
 from trmm_async.cli.text import folded
 
 AGENT_FIELDS = set(sdk.Agent.__struct_fields__)

@@ -9,7 +9,7 @@ import pytest
 import trmm_async as sdk
 from tests.cli.conftest import Cli
 from tests.cli.stage import Backstage, Said, in_shell, program
-from trmm_async.cli.commands.explaining import names, page
+from trmm_async.cli.commands.explain import names, page
 from trmm_async.cli.exits import CommandError, Exit, guarded
 
 WHERE = {"method": "GET", "path": "/x/"}

@@ -23,7 +23,7 @@ from trmm_async import (
     ServerFaultError,
 )
 from trmm_async.calls import Replay
-from trmm_async.cli.calling import methods as typed
+from trmm_async.cli.client_methods import methods as typed
 from trmm_async.errors import OutcomeUnknownError, UnidentifiedError
 from trmm_async.resources.resource import LOSSES
 from trmm_async.testing import Simulator

@@ -29,13 +29,13 @@ _FLAGS: Final = frozenset({"--allow-http", "--debug"})
 MODULES: Final = {
     "agents": "agents", "agent": "agents", "scripts": "scripts", "clients": "clients", "checks": "checks",
     "tasks": "tasks", "history": "inventory", "software": "inventory", "updates": "inventory",
-    "watch": "watch", "relay": "relaying", "webhooks": "relaying", "exporter": "exporting",
-    "run": "running", "resume": "journals", "results": "journals", "runs": "journals", "cmd": "command",
-    "patch": "patches", "reboot": "upkeep", "maintenance": "upkeep", "services": "upkeep",
-    "alerts": "alerts", "deploy": "deployments", "export": "exports", "call": "calling", "api": "calling",
-    "login": "profiles", "profiles": "profiles", "doctor": "examination", "explain": "explaining",
-    "pull": "configuring", "plan": "configuring", "apply": "configuring", "mcp": "assisting",
-    "simulator": "simulated", "demo": "simulated",
+    "watch": "watch", "relay": "relay", "webhooks": "relay", "exporter": "exporter",
+    "run": "run", "resume": "journals", "results": "journals", "runs": "journals", "cmd": "cmd",
+    "patch": "patch", "reboot": "upkeep", "maintenance": "upkeep", "services": "upkeep",
+    "alerts": "alerts", "deploy": "deploy", "export": "export", "call": "call", "api": "call",
+    "login": "profiles", "profiles": "profiles", "doctor": "doctor", "explain": "explain",
+    "pull": "configuration", "plan": "configuration", "apply": "configuration", "mcp": "mcp",
+    "simulator": "simulator", "demo": "simulator",
 }  # fmt: skip
 """The modules in `commands/` by the commands that they add, in the order of `trmm --help`."""
 

@@ -1,6 +1,6 @@
 """Columns of a table: what each shows, which of them a terminal has room for, and how wide they are. Pure.
 
-Below: nothing of the command line. Above: `printing`, and the commands that print tables.
+Below: nothing of the command line. Above: `output`, and the commands that print tables.
 """
 
 from bisect import bisect_left

@@ -1,6 +1,6 @@
 """Turns `--where FIELD=VALUE` and `--field NAME=VALUE` into tests of agents. Pure; it never evaluates Python.
 
-Below: `values`. Above: `picking`.
+Below: `values`. Above: `selection`.
 """
 
 import operator

@@ -3,7 +3,7 @@
 rich asks environment variables (`FORCE_COLOR`, `TTY_COMPATIBLE`, `COLUMNS`, and others). In a CI workflow
 they say of a pipe that it is a terminal of 80 columns, so that rich would cut what the pipe gets.
 
-Below: `streams`. Above: `printing`, and whatever else prints. Imported when something is printed: rich takes
+Below: `streams`. Above: `output`, and whatever else prints. Imported when something is printed: rich takes
 as long to load as asyncio.
 """
 

@@ -1,6 +1,6 @@
 """The formats of events. Events have no end, so that each is printed at once when it comes.
 
-Below: `forms`, `printing`, `rows`. Above: `happenings`, and the commands.
+Below: `forms`, `output`, `rows`. Above: `event_lines`, and the commands.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import trmm_async as sdk
-from trmm_async.cli.folding import folding
 from trmm_async.cli.forms import Showing, columns_of, csv_writer, event_fields, print_name, print_yaml, row_of
 from trmm_async.cli.listing import NoHeaders
-from trmm_async.cli.printing import GrowingTable, json_stream
+from trmm_async.cli.output import GrowingTable, json_stream
 from trmm_async.cli.rows import field_names, flat
+from trmm_async.cli.shared_options import folding
 
 __all__ = ["EventForm", "tells_events"]
 

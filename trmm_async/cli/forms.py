@@ -3,7 +3,7 @@
 All data is printed by this module: it chooses the fields, applies a jq filter, and prints one thing, or rows
 as they come.
 
-Below: `rows`, `printing`, `options`, `folding`. Above: `listing`, `outcome_form`, and the commands.
+Below: `rows`, `output`, `options`, `shared_options`. Above: `listing`, `outcome_form`, and the commands.
 """
 
 import csv
@@ -20,9 +20,8 @@ import typer
 import trmm_async as sdk
 from trmm_async.cli.columns import Column
 from trmm_async.cli.exits import CommandError, Exit, usage
-from trmm_async.cli.folding import folding
 from trmm_async.cli.options import FORM, Json, JsonLines
-from trmm_async.cli.printing import as_json_text, json_stream, print_table
+from trmm_async.cli.output import as_json_text, json_stream, print_table
 from trmm_async.cli.rows import (
     HOST,
     as_row,
@@ -35,6 +34,7 @@ from trmm_async.cli.rows import (
     value_of,
     words_of,
 )
+from trmm_async.cli.shared_options import folding
 from trmm_async.cli.text import clean, one_line
 from trmm_async.cli.values import choice
 

@@ -1,6 +1,6 @@
 """A file for each host of a run, with its output. The file names are safe, whatever the hosts are called.
 
-Below: `files`. Above: `following`, and the commands that show outcomes.
+Below: `files`. Above: `run_follower`, and the commands that show outcomes.
 """
 
 import re

@@ -2,11 +2,11 @@
 
 It is never printed.
 
-Below: `asking`. Above: `session`.
+Below: `prompts`. Above: `session`.
 """
 
-from trmm_async.cli.asking import ask_secretly, somebody_is_here
 from trmm_async.cli.exits import CommandError, Exit, usage
+from trmm_async.cli.prompts import ask_secretly, somebody_is_here
 from trmm_async.profiles import SERVICE, Book, Key, Settings, find_key, keyring_library, no_key, telling
 
 __all__ = ["ask_key", "forget_in_keyring", "key_for", "store_in_keyring"]

@@ -1,6 +1,6 @@
 """The pipeline of all commands that list something: read, sort, limit, print. `--watch` repeats it.
 
-Below: `forms`, `rows`, `printing`. Above: the commands.
+Below: `forms`, `rows`, `output`. Above: the commands.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ import typer
 import trmm_async as sdk
 from trmm_async.cli.columns import Column
 from trmm_async.cli.exits import told, usage
-from trmm_async.cli.folding import folding
 from trmm_async.cli.forms import Showing, columns_of, complete_fields, row_of
 from trmm_async.cli.options import FORM
-from trmm_async.cli.printing import as_json_text, print_table, say
+from trmm_async.cli.output import as_json_text, print_table, say
 from trmm_async.cli.rows import chosen_fields, fields_to_sort_by, flat_names, in_order
+from trmm_async.cli.shared_options import folding
 
 __all__ = ["Found", "Limit", "Listing", "NoHeaders", "Sort", "lists"]
 

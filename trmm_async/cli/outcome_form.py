@@ -1,6 +1,6 @@
 """The formats of outcomes: in groups or as they come, rows in any format, and a file for each host.
 
-Below: `forms`, `host_files`. Above: `following`, `launching`, and the commands that show outcomes.
+Below: `forms`, `host_files`. Above: `run_follower`, `fleet_actions`, and the commands that show outcomes.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,13 +11,13 @@ from typing import Annotated, Any
 
 import typer
 
-from trmm_async.cli.folding import folding
 from trmm_async.cli.forms import OUTCOME, Showing
 from trmm_async.cli.host_files import HostFiles
 from trmm_async.cli.listing import Limit, NoHeaders, Sort
 from trmm_async.cli.options import FORM
-from trmm_async.cli.printing import say
+from trmm_async.cli.output import say
 from trmm_async.cli.rows import chosen_fields, fields_to_sort_by, in_order
+from trmm_async.cli.shared_options import folding
 
 __all__ = ["OutcomeForm", "tells"]
 

@@ -1,6 +1,6 @@
 """Progress bars on stderr, on a terminal only: rate, time left, counts, and what is waited for.
 
-Below: `printing`, `waits`. Above: the commands.
+Below: `output`, `waits`. Above: the commands.
 """
 
 import sys
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from trmm_async.cli.printing import screen
+from trmm_async.cli.output import screen
 from trmm_async.cli.streams import is_terminal
 from trmm_async.cli.waits import attendant, fitting
 

@@ -2,7 +2,7 @@
 
 Hosts with identical output are grouped, the largest group first, as `clush -b` does.
 
-Below: `printing`. Above: `following` and the commands.
+Below: `output`. Above: `run_follower` and the commands.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import trmm_async as sdk
 from trmm_async.cli.exits import Exit
-from trmm_async.cli.printing import screen
+from trmm_async.cli.output import screen
 from trmm_async.cli.text import clean, folded, one_line, wrapped
 from trmm_async.plaintext import MARGIN, set_apart
 

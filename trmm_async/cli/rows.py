@@ -1,6 +1,6 @@
 """Converts things to rows for programs: by our fields' names, with their hosts, chosen, sorted, flat. Pure.
 
-Below: `exits`, `text`. Above: `printing`, `listing`, `tables`.
+Below: `exits`, `text`. Above: `output`, `listing`, `tables`.
 """
 
 import dataclasses

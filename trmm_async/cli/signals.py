@@ -3,7 +3,7 @@
 A signal that was ignored when the program started stays ignored, so that `nohup` works, and so do background
 jobs of scripts.
 
-Below: nothing of the command line. Above: `exits`, `following`.
+Below: nothing of the command line. Above: `exits`, `run_follower`.
 """
 
 import signal

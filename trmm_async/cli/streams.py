@@ -4,7 +4,7 @@ The disk may be full, the reader gone, or the stream closed. A failure of stdout
 is printed after it is dropped: Python would write it again at the end, fail again, and set the exit code by
 it. A failure of stderr is not raised: nobody is left to be told.
 
-Below: nothing of the command line. Above: `console`, `exits`, `following`, `waits`.
+Below: nothing of the command line. Above: `console`, `exits`, `run_follower`, `waits`.
 """
 
 import io

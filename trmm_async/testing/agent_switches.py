@@ -24,7 +24,7 @@ __all__ = ["AgentSwitches"]
 
 
 class AgentSwitches:
-    """What a test can do to the agents of a stock server, and the way to them."""
+    """What a test can do to the agents of a stock server, and to the message bus."""
 
     world: World
     _bus: Bus
@@ -53,9 +53,9 @@ class AgentSwitches:
         self._playbook.set(command, agent_id, Behaviour(seconds, stdout, stderr, retcode, handler))
 
     def hang(self, agent_id: str) -> None:
-        """Make an agent deaf: the server takes it for online, but it does and answers nothing any more.
+        """Make an agent hang: the server takes it for online, but it answers nothing and does nothing.
 
-        Runs under way on it are lost.
+        Runs in progress on it are lost.
         """
         self.world.agent(agent_id).hung = True
         self._runner.lose(agent_id)

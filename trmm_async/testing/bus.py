@@ -26,7 +26,7 @@ CONNECTING = 4.0
 
 @dataclass(slots=True)
 class Bus:
-    """Tells what comes of asking an agent.
+    """Decides what happens when the server asks an agent.
 
     `up`: the bus itself runs. `watched`: nats-api runs, which listens on every subject, so that a question to
     an agent that is not there times out instead of failing at once. `hold` caps every wait, in seconds.
@@ -37,11 +37,11 @@ class Bus:
     hold: float | None = None
 
     def hears(self, agent: Agent) -> bool:
-        """Whether a message that wants no answer gets to the agent."""
+        """Whether a message without an answer reaches the agent."""
         return self.up and agent.answers
 
     async def reached(self) -> bool:
-        """Tell whether the bus is up; finding out that it is not takes its time."""
+        """Tell whether the bus is up. If it is down, the server takes `CONNECTING` seconds to notice."""
         if not self.up:
             await self.wait(CONNECTING)
         return self.up
@@ -62,7 +62,7 @@ class Bus:
         return "timeout"
 
     async def wait(self, seconds: float) -> None:
-        """Let so much time pass, or as much as the test allows."""
+        """Wait so many seconds, or `hold` seconds if that is less."""
         await asyncio.sleep(max(0.0, min(seconds, math.inf if self.hold is None else self.hold)))
 
 

@@ -1,4 +1,4 @@
-"""A little life for a simulator that runs by itself: agents come and go, alerts too, and calls fail.
+"""Random events for a simulator that runs by itself: agents come and go, alerts are raised, calls fail.
 
 Below: `simulator.py`. Above: `__main__.py` with `--chaos`. What happens next is decided purely, from the
 random numbers that are handed in.
@@ -30,14 +30,14 @@ MESSAGES = (
 
 
 MOST_ALERTS = 200
-"""Older ones that are resolved go when there are more: a simulator may run for weeks, and nobody look."""
+"""If there are more, old ones are removed: a simulator may run for weeks without anybody looking."""
 
 
 def stir(server: Simulator, rng: Random) -> str:
-    """Let one thing happen to a server that has agents, and say what in a few words.
+    """Let one thing happen to a server with agents, and return what it was, in a few words.
 
-    Nothing piles up where nobody asks the server: one call at a time is about to fail, and alerts are kept to
-    `MOST_ALERTS`.
+    Nothing accumulates if nobody uses the server: at most one call is going to fail, and there are at most
+    `MOST_ALERTS` alerts.
     """
     agent = rng.choice(server.agents)
     unresolved = [alert for alert in server.world.alerts.values() if not alert.resolved]

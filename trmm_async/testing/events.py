@@ -1,4 +1,4 @@
-"""The WebSocket side: who is subscribed to which agent, and what becomes of their connections.
+"""The WebSockets: who is subscribed to which agent, and what happens to their connections.
 
 Below: `faults.py` and `replies.py`. Above: a dialect hands it the requests for a socket, `simulator.py` the
 frames to publish and the switches of a test. Which frame is sent to whom is decided synchronously; each
@@ -35,26 +35,26 @@ CLOSED = {WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR}
 
 
 class Goodbye:
-    """Stands in a queue of frames for the end of it."""
+    """The last item of a queue of frames: the socket is then closed."""
 
 
 Frame = str | bytes | Goodbye
 
 
 class Host(Protocol):
-    """Whoever talks with a socket, where it is not only for listening."""
+    """The server's side of a socket on which the client sends something, too."""
 
     def opened(self, subscriber: Subscriber) -> None:
-        """Say something as soon as the socket is accepted."""
+        """React to the accepted socket, for instance with a first frame."""
         ...
 
     def heard(self, subscriber: Subscriber, data: str | bytes) -> None:
-        """Take in what came from the client."""
+        """React to a message of the client."""
         ...
 
 
 class Silence:
-    """The host that has nothing to say and does not listen: what a client sends means nothing."""
+    """A host that sends nothing, and ignores what the client sends."""
 
     def opened(self, subscriber: Subscriber) -> None:
         """Say nothing."""
@@ -83,7 +83,7 @@ class Subscriber:
             self.transport.abort()
 
     async def read(self) -> None:
-        """Answer pings until the connection is over; what else a client sends is for the host."""
+        """Answer pings until the connection is over; pass everything else to the host."""
         while (message := await self.socket.receive()).type not in CLOSED:
             if self.stalled:
                 continue
@@ -159,7 +159,7 @@ class Hub:
             raise TimeoutError(msg) from None
 
     def spawn(self, talk: Coroutine[object, object, None]) -> None:
-        """Have something go on beside the sockets until it is over or the hub is closed."""
+        """Run a task until it ends or the hub is closed."""
         task = asyncio.get_running_loop().create_task(talk)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Container
 
     from .ledger import Request
-    from .stock.room import Fields
+    from .stock.view import Fields
 
 __all__ = ["Body", "Field", "Form", "no_match", "optional_integer", "wrong"]
 

@@ -1,8 +1,8 @@
-"""The front door: every request comes through here, is written down, meets its faults and gets its answer.
+"""Handles every request: records it in the ledger, applies the faults, and answers it.
 
 Below: `routing.py`, `gate.py`, `faults.py`, `ledger.py`. Above: `simulator.py` puts it behind a socket. It
-plays the proxy and Django's outer layers: what fails here on arrival has been counted by no limit and has had
-no effect; what fails on the way back has been counted and has had its effect.
+is the proxy and Django's outer layers: a request that fails here on arrival counts in no limit and has no
+effect; one whose answer fails has counted, and has had its effect.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .routing import Dialect, Route
     from .scripts import Span
 
-__all__ = ["Front", "Way"]
+__all__ = ["Front", "Network"]
 
 log: logging.Logger = logging.getLogger("trmm_async.testing")
 
@@ -51,8 +51,8 @@ FILLER = json_reply(200, {"detail": "the connection ends in the middle of this a
 
 
 @dataclass(slots=True)
-class Way:
-    """What lies between client and server.
+class Network:
+    """The network between client and server.
 
     `latency` is the time there and back in seconds, or the span to draw it from. `prefix` is the path under
     which the server is mounted, without a slash at its end. `compress` has answers zipped for clients that
@@ -88,7 +88,7 @@ class Front:
         self,
         dialect: Dialect,
         *,
-        way: Way,
+        network: Network,
         gate: Gate,
         faults: Faults,
         ledger: Ledger,
@@ -96,7 +96,7 @@ class Front:
         clock: Callable[[], float],
         workers: int | None = None,
     ) -> None:
-        self.way = way
+        self.network = network
         self._dialect = dialect
         self._router = Router(dialect.routes())
         self._gate = gate
@@ -115,7 +115,7 @@ class Front:
             return await self._deliver(request, row, delivery)
 
     async def close(self) -> None:
-        """Give up on every request that is under way."""
+        """Cancel every request in progress."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -142,7 +142,7 @@ class Front:
         self._ledger.add_request(row)
         return row
 
-    # -- the way in and out ----------------------------------------------------------------------------------
+    # -- arrival and return ----------------------------------------------------------------------------------
 
     async def _receive(self, request: web.BaseRequest, row: Request) -> Delivery:
         if request.can_read_body:
@@ -171,7 +171,7 @@ class Front:
         return self._strike(effect, reply) if effect else reply
 
     def _draw_latency(self) -> float:
-        latency = self.way.latency
+        latency = self.network.latency
         return self._rng.uniform(*latency) if isinstance(latency, tuple) else latency
 
     @staticmethod
@@ -216,12 +216,12 @@ class Front:
             return html_reply(500)
 
     async def _dispatch(self, request: web.BaseRequest, row: Request) -> Delivery:
-        inside, path = row.path.startswith(f"{self.way.prefix}/"), row.path[len(self.way.prefix) :]
+        inside, path = row.path.startswith(f"{self.network.prefix}/"), row.path[len(self.network.prefix) :]
         match self._router.find(row.method, path) if inside else None:
             case Found(route, params):
                 if denial := None if route.public else self._judge(request, row, route):
                     return denial
-                base = f"{request.url.origin()}{self.way.prefix}"
+                base = f"{request.url.origin()}{self.network.prefix}"
                 user = self._gate.user(self._dialect.key(request.headers))
                 answer = route.handler(Asked(params, row, base, request, user))
                 return await answer if inspect.isawaitable(answer) else answer
@@ -265,7 +265,7 @@ class Front:
     def _render(self, request: web.BaseRequest, reply: Reply) -> web.Response:
         body, headers = reply.body, {"Date": formatdate(self._clock(), usegmt=True), **reply.headers}
         accepted = "gzip" in request.headers.get("Accept-Encoding", "")
-        if self.way.compress and accepted and len(body) >= GZIP_FROM:
+        if self.network.compress and accepted and len(body) >= GZIP_FROM:
             body = gzip.compress(body, compresslevel=6, mtime=0)
             headers |= {"Content-Encoding": "gzip", "Vary": "Accept-Encoding"}
         if reply.status != 204:

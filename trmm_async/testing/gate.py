@@ -1,4 +1,4 @@
-"""Who may come in: API keys, rate limits and permissions.
+"""Decides which requests are admitted: API keys, rate limits and permissions.
 
 Below: `throttle.py`. Above: `front.py` asks it about every request that is for a route with a key. Pure.
 """
@@ -45,7 +45,7 @@ TOKEN = "Token "  # noqa: S105 - a mark, no token
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """Not let in: 401, 403 or 429; `wait` is what the throttle suggests, in seconds.
+    """A refusal: 401, 403 or 429; `wait` is what the throttle suggests, in seconds.
 
     `fault` is what is wrong with a key that is known: `"expired"` or `"inactive"`.
     """
@@ -143,7 +143,7 @@ class Gate:
         return self.accounts.find(key.removeprefix(TOKEN))
 
     def judge(self, key: str | None, *, permission: str | None, lane: str | None) -> Denial | None:
-        """Return why a request is not let in, or None if it is."""
+        """Return why a request is refused, or None if it is admitted."""
         if token := self._token(key):
             forbidden = permission is not None and (
                 self.forbidden[permission] or not token.user.may(permission)
@@ -167,7 +167,7 @@ class Gate:
         return self.accounts.users.get(self.users.get(key, "")) if self.accounts is not None else None
 
     def user(self, key: str | None) -> str:
-        """Tell whose key it is."""
+        """Return the name of the key's user."""
         if token := self._token(key):
             return token.user.username
         return self.users.get(key or "", self.username)

@@ -17,19 +17,19 @@ from .forms import Body, optional_integer
 from .replies import RefusedError, Reply, encode, json_reply, proxy_reply
 from .routing import Route
 from .runner import Order
-from .stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from aiohttp import web
 
+    from .backend import Backend
     from .gate import Denial
     from .nouns import Event
     from .replies import Asked
     from .world import UnknownThingError
 
-__all__ = ["Gateway", "Stage"]
+__all__ = ["Gateway"]
 
 DETAILS = {
     400: "validation error",
@@ -48,12 +48,12 @@ LONGEST_SCRIPT = 300
 class Gateway:
     """Speaks the gateway's dialect for a world."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._world = stage.world
-        self._runner = stage.runner
-        self._hub = stage.hub
-        self._downloads = stage.downloads
-        self._knows_cmd_id = stage.knows_cmd_id
+    def __init__(self, backend: Backend) -> None:
+        self._world = backend.world
+        self._runner = backend.runner
+        self._hub = backend.hub
+        self._downloads = backend.downloads
+        self._knows_cmd_id = backend.knows_cmd_id
 
     def routes(self) -> Sequence[Route]:
         """Return the calls; of two patterns that fit a path the earlier one is meant."""

@@ -1,4 +1,4 @@
-"""What really happened: every request that reached the server and every script that really ran.
+"""A record of what happened: every request that reached the server, and every script that ran.
 
 Below: nothing. Above: `front.py` writes down requests, `runner.py` runs, `simulator.py` shows them to the
 test.
@@ -58,7 +58,7 @@ class Run:
 class Request:
     """One HTTP request or WebSocket handshake, as it came in.
 
-    `status` is what was answered: None while the request is under way, and for ever if no status line went
+    `status` is what was answered: None while the request is in progress, and for ever if no status line went
     out because the client had gone or the connection was cut. `key_ok` tells whether a valid API key came
     with it, and `refused` whether the rate limit turned it away. Header names are in lower case and secret
     values are hidden.

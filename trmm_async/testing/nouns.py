@@ -1,4 +1,4 @@
-"""The things of a small RMM installation, as plain mutable records, and what can happen to them.
+"""The records of a small RMM installation, which can be changed, and the events about them.
 
 Below: nothing. Above: `world.py` keeps them together; a wire dialect gives them their JSON shape. Times are
 seconds since the epoch. A test may change any field of a record at any time; the next answer shows it.

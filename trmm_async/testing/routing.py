@@ -1,7 +1,7 @@
-"""Which handler a request is for, and what every wire dialect has to bring along.
+"""Finds the handler of a request, and says what every dialect must have.
 
 Below: `replies.py` and `nouns.py`. Above: the dialects bring tables of routes, `front.py` looks requests up
-in them. Pure. Found the way Django does it: the first pattern that fits the path decides, then the method.
+in them. Pure. As in Django, the first pattern that matches the path decides, then the method.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Route:
 
 
 class Dialect(Protocol):
-    """A way to speak for the world over HTTP and WebSocket."""
+    """How a kind of server presents the world over HTTP and WebSockets."""
 
     def routes(self) -> Sequence[Route]:
         """Return the calls; of two patterns that fit a path the earlier one is meant."""
@@ -58,7 +58,7 @@ class Dialect(Protocol):
     def refusal(
         self, status: int, detail: str | None = None, headers: Mapping[str, str] | None = None
     ) -> Reply:
-        """Return how it says no, in the words of `detail` or its own."""
+        """Return the answer for an error status, with `detail` or its own words."""
         ...
 
     def key(self, headers: Mapping[str, str]) -> str | None:
@@ -66,21 +66,21 @@ class Dialect(Protocol):
         ...
 
     def denial(self, denial: Denial, key: str | None) -> str | None:
-        """Return in what words a request with this key is not let in; None for the usual ones."""
+        """Return the words of the refusal of a request with this key; None for the usual ones."""
         ...
 
     def unknown(self, error: UnknownThingError) -> Reply:
-        """Return how it says that there is no such thing."""
+        """Return the answer for something that doesn't exist."""
         ...
 
     def frame(self, event: Event) -> str:
-        """Return the text frame by which it tells subscribers of an event."""
+        """Return the text frame of an event for subscribers."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """It is for this route, and these are the variable parts of the path."""
+    """The route, and the variable parts of the path."""
 
     route: Route
     params: Mapping[str, str]
@@ -116,7 +116,7 @@ class Router:
             methods[route.method] = route
 
     def find(self, method: str, path: str) -> Lookup:
-        """Find whom a request is for."""
+        """Find the route of a request."""
         for pattern, methods in self._table.values():
             if match := pattern.fullmatch(path):
                 if method in methods:

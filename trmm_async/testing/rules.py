@@ -1,6 +1,6 @@
-"""What every rule of a test has: how often it may strike, how often it has, and how it is taken back.
+"""The base of a test's rules: how often a rule may apply, how often it has, and how it is removed.
 
-Below: nothing, this room is pure. Above: `faults.py` and `stock/losses.py` say what a rule means.
+Below: nothing, this module is pure. Above: `faults.py` and `stock/losses.py` say what a rule means.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ __all__ = ["Rule"]
 
 
 class Rule:
-    """It strikes `times` times (None: for ever), until `remove()` is called; `hits` counts.
+    """A rule that applies `times` times (None: for ever), or until `remove()` is called; `hits` counts.
 
     Usable as a context manager, which removes it at the end of the block.
     """
@@ -29,17 +29,17 @@ class Rule:
 
     @property
     def over(self) -> bool:
-        """Whether it will strike no more."""
+        """Whether it applies no more."""
         return self._removed or self.hits == self.times
 
     @property
     def state(self) -> str:
-        """How often it has struck, and may yet, in words."""
+        """How often it has applied, and still may, in words."""
         left = "for ever" if self.times is None else f"{self.times - self.hits} left"
         return f"hits={self.hits} {left}"
 
     def remove(self) -> None:
-        """Take it back; twice is harmless."""
+        """Remove it; twice is harmless."""
         self._removed = True
 
     def __enter__(self) -> Self:

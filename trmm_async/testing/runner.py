@@ -1,4 +1,4 @@
-"""Running scripts: takes their time, streams their output, loses those whose agent goes offline.
+"""Runs scripts: lets their time pass, streams their output, and loses those whose agent goes offline.
 
 Below: `world.py`, `scripts.py` (which decides what a run does) and `ledger.py`. Above: the dialects start
 runs and wait for them. A run lives in a task of its own: it goes on when the client that asked for it has
@@ -56,7 +56,7 @@ class Order:
 
 @dataclass(slots=True)
 class Execution:
-    """A run that is under way."""
+    """A run that is in progress."""
 
     run: Run
     reply: ScriptReply
@@ -143,7 +143,7 @@ class Runner:
         task.add_done_callback(self._tasks.discard)
 
     def lose(self, agent_id: str) -> None:
-        """Give up the runs under way on an agent: it will not be heard of again."""
+        """Give up the runs in progress on an agent: it will not be heard of again."""
         for execution in self._live[agent_id]:
             execution.unreachable.set()
 
@@ -180,7 +180,7 @@ class Runner:
             execution.order.report(execution.run)
 
     def _queue_report(self) -> float:
-        """Put a report behind those that are being taken in; the seconds until that is done with it."""
+        """Queue a report behind the others; return the seconds until it is processed."""
         now = asyncio.get_running_loop().time()
         self._taken_in_at = max(now, self._taken_in_at + self._report_seconds)
         return self._taken_in_at - now

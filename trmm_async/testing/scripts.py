@@ -1,4 +1,4 @@
-"""What scripts print, and the word a test has in it.
+"""What scripts print, by themselves or as a test has set it.
 
 Below: `nouns.py` and the `Run` of `ledger.py`. Above: `runner.py`, which asks the playbook what a run will do
 and then takes its time over it. Pure: the only randomness is the generator that is handed in.
@@ -47,7 +47,7 @@ ScriptHandler = Callable[[Run], ScriptReply]
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What a test has laid down about a script; None leaves a matter as it was."""
+    """What a test has set about a script; None leaves a value as it is."""
 
     seconds: float | None = None
     stdout: str | None = None

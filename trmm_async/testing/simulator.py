@@ -13,24 +13,24 @@ from typing import TYPE_CHECKING, Literal, Self
 from aiohttp import web
 
 from .agent_switches import AgentSwitches
+from .backend import Backend, release_of
 from .bus import Bus
 from .downloads import Downloads
 from .events import Hub
 from .faults import Faults
-from .front import Front, Way
+from .front import Front, Network
 from .gate import Gate, Limits, new_key
 from .gateway import Gateway
 from .ledger import Ledger
 from .runner import Runner
 from .scripts import Playbook
-from .stage import Stage, release_of
 from .stock import Stock
 from .stock.accounts import first_accounts
+from .stock.activity_log import ActivityLog
 from .stock.database import Database
-from .stock.diary import Diary
+from .stock.interval import Interval
 from .stock.losses import Losses
 from .stock.machines import Machines
-from .stock.pulse import Pulse
 from .stock_switches import StockSwitches
 from .switches import Switches
 from .world import World
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Simulator"]
 
-DIALECTS: dict[str, Callable[[Stage], Dialect]] = {"gateway": Gateway, "stock": Stock}
+DIALECTS: dict[str, Callable[[Backend], Dialect]] = {"gateway": Gateway, "stock": Stock}
 AGENT_VERSIONS = {"stock": "2.11.0"}
 BACKLOG = 1024
 RATE_LIMIT = (100, 60.0)
@@ -169,10 +169,10 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
         self._runner = Runner(self.world, self._ledger, self._playbook, offline_hold, result_seconds)
         self._bus = Bus(hold=offline_hold)
         self._accounts = self._gate.accounts = first_accounts(clock, Random(f"{seed} accounts"))
-        self._diary, self._losses, self._pulse = Diary(clock), Losses(), Pulse()
+        self._activity, self._losses, self._dashboard_interval = ActivityLog(clock), Losses(), Interval()
         self._database = Database(self.world, release_of(version))
         self._dialect = DIALECTS[dialect](
-            Stage(
+            Backend(
                 self.world,
                 self._runner,
                 self._hub,
@@ -182,9 +182,9 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
                 knows_cmd_id,
                 self._bus,
                 accounts=self._accounts,
-                diary=self._diary,
+                activity=self._activity,
                 losses=self._losses,
-                pulse=self._pulse,
+                dashboard_interval=self._dashboard_interval,
                 version=version,
                 row_seconds=row_seconds,
                 agent_seconds=agent_seconds,
@@ -195,7 +195,7 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
         )
         self._front = Front(
             self._dialect,
-            way=Way(latency, f"/{prefix.strip('/')}" if prefix.strip("/") else "", compress),
+            network=Network(latency, f"/{prefix.strip('/')}" if prefix.strip("/") else "", compress),
             gate=self._gate,
             faults=self._faults,
             ledger=self._ledger,
@@ -254,7 +254,7 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
             raise RuntimeError("the simulator is not running: use it with `async with`")
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._host, self._host)  # noqa: S104 - not bound here
         name = f"[{host}]" if ":" in host else host
-        return f"http://{name}:{self._port}{self._front.way.prefix}"
+        return f"http://{name}:{self._port}{self._front.network.prefix}"
 
     def drop_connections(self) -> int:
         """Abort every TCP connection, idle ones and event sockets too, and return how many there were."""
@@ -303,12 +303,12 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
 
     @property
     def in_flight(self) -> int:
-        """How many requests are under way at this moment, event sockets not counted."""
+        """How many requests are in progress at this moment, event sockets not counted."""
         return self._ledger.in_flight
 
     @property
     def max_in_flight(self) -> int:
-        """The most requests that were under way at the same time."""
+        """The most requests that were in progress at the same time."""
         return self._ledger.max_in_flight
 
     def reset_ledger(self) -> None:

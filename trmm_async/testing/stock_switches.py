@@ -1,6 +1,6 @@
 """The switches of a running simulator that only its stock dialect has: logins, tokens and live sockets.
 
-Below: the rooms of `stock/`, each of which does what it is told here. Above: `simulator.py`. As all
+Below: the modules of `stock/`, each of which does what it is told here. Above: `simulator.py`. As all
 switches these are synchronous, take effect at once, and may be used before the simulator is started.
 """
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     from .gate import Gate
     from .stock.accounts import Accounts
+    from .stock.activity_log import ActivityLog
     from .stock.database import Database
-    from .stock.diary import Diary
+    from .stock.interval import Interval
     from .stock.losses import Frame, FrameLoss, Losses
-    from .stock.pulse import Pulse
     from .world import World
 
 __all__ = ["StockSwitches"]
@@ -31,9 +31,9 @@ class StockSwitches:
     _gate: Gate
     _accounts: Accounts
     _database: Database
-    _diary: Diary
+    _activity: ActivityLog
     _losses: Losses
-    _pulse: Pulse
+    _dashboard_interval: Interval
 
     # -- logins and tokens -----------------------------------------------------------------------------------
 
@@ -139,11 +139,11 @@ class StockSwitches:
     @property
     def dashinfo_seconds(self) -> float:
         """The pause between two counts on `/ws/dashinfo/`; 30 unless set. Setting it has them sent now."""
-        return self._pulse.seconds
+        return self._dashboard_interval.seconds
 
     @dashinfo_seconds.setter
     def dashinfo_seconds(self, seconds: float) -> None:
-        self._pulse.seconds = seconds
+        self._dashboard_interval.seconds = seconds
 
     # -- what is there ---------------------------------------------------------------------------------------
 
@@ -156,16 +156,16 @@ class StockSwitches:
     def add_pending_action(
         self, agent_id: str, kind: str = "chocoinstall", *, status: str = "pending", **details: object
     ) -> int:
-        """Have an agent be still to do something and return the action's id.
+        """Add a pending action of an agent and return its id.
 
         `kind` is one of the server's words; `details` are `name` for `"chocoinstall"`, `time` and `taskname`
         for `"schedreboot"`, `version` for `"agentupdate"`.
         """
-        row = self._diary.plan(self.world.agent(agent_id), kind, details, status=status)
+        row = self._activity.plan(self.world.agent(agent_id), kind, details, status=status)
         return int(str(row["id"]))
 
     def add_debug_log(self, message: str, *, level: str = "error", agent_id: str | None = None) -> int:
-        """Have the server complain in its debug log and return the row's id."""
+        """Add a row to the server's debug log and return its id."""
         kind = "system_issues" if agent_id is None else "agent_issues"
-        row = self._diary.complain(message, level=level, kind=kind, agent=agent_id)
+        row = self._activity.complain(message, level=level, kind=kind, agent=agent_id)
         return int(str(row["id"]))

@@ -50,7 +50,7 @@ class Switches:
     # -- agents and alerts -----------------------------------------------------------------------------------
 
     def go_offline(self, agent_id: str) -> None:
-        """Lose an agent: subscribers get `agent.offline`, and the runs under way on it are lost."""
+        """Lose an agent: subscribers get `agent.offline`, and the runs in progress on it are lost."""
         self.world.go_offline(agent_id)
 
     def come_online(self, agent_id: str) -> None:

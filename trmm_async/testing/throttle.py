@@ -1,8 +1,8 @@
-"""A rolling window per key: how many requests a server lets through, and what it tells those it refuses.
+"""A rolling window for each key: which requests a server admits, and how long it tells others to wait.
 
-Below: nothing, this room is pure and its clock is handed in. Above: `gate.py`, which asks it about every
+Below: nothing, this module is pure and its clock is handed in. Above: `gate.py`, which asks it about every
 request. It counts exactly as the throttle of Django REST framework does (`SimpleRateThrottle.allow_request`
-and `wait` in `rest_framework/throttling.py`), because that is what a client is really up against.
+and `wait` in `rest_framework/throttling.py`), because clients have to deal with that one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Rate = tuple[int, float]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What the throttle said of one request.
+    """The throttle's decision on one request.
 
     `wait` is None for an admitted request. For a refused one it is the number of seconds that the server
     suggests, or None where it has no suggestion (the limit was lowered below what has already been used).

@@ -23,7 +23,7 @@ async def audit(http: Http, **changes: object) -> Row:
 
 async def test_pages_of_the_audit_log(http: Http, server: Simulator) -> None:
     for number in range(7):
-        server._diary.log(f"user{number}", "add", "script", f"{number}")
+        server._activity.log(f"user{number}", "add", "script", f"{number}")
     first, third, far = [await audit(http, page=page, rowsPerPage=3) for page in (1, 3, 99)]
     assert first["total"] == 7
     assert [row["message"] for row in first["audit_logs"]] == ["6", "5", "4"]  # type: ignore[attr-defined]
@@ -38,7 +38,7 @@ async def test_pages_of_the_audit_log(http: Http, server: Simulator) -> None:
 
 async def test_the_audit_log_by_agent_or_client(http: Http, server: Simulator) -> None:
     for agent in server.agents[:2]:
-        server._diary.command(agent, "cmd", "dir", "admin")
+        server._activity.command(agent, "cmd", "dir", "admin")
     first = server.agents[0]
     assert (await audit(http, agentFilter=[first.agent_id], clientFilter=[999]))["total"] == 1
     found = await audit(http, clientFilter=[first.site.client.id], descending=False)

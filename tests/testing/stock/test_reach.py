@@ -86,7 +86,7 @@ def test_a_kind_that_is_for_windows_is_given_to_nothing_else() -> None:
         database.checks.add({"check_type": kind, "ip": "10.0.0.9", "disk": "Z:", "policy": numbers["own"]})
     for plat, given in (("windows", ["diskspace", "ping", "memory", "winsvc"]), ("linux", ["ping"])):
         agent.plat = plat
-        database.late.forget_all()
+        database.policy_cache.forget_all()
         assert [row["check_type"] for row in given_checks(database, agent)] == given
 
 

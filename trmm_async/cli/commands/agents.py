@@ -8,12 +8,12 @@ import typer
 import trmm_async as sdk
 from trmm_async.cli.columns import Column
 from trmm_async.cli.forms import Showing, shows
-from trmm_async.cli.grouping import ListAgents
+from trmm_async.cli.groups import ListAgents
 from trmm_async.cli.listing import Found, Listing, lists
 from trmm_async.cli.options import LOOK, AgentName, examples
-from trmm_async.cli.picking import Where, agents_named, agents_where, labels, picks
-from trmm_async.cli.printing import hanging
+from trmm_async.cli.output import hanging
 from trmm_async.cli.rows import words_of
+from trmm_async.cli.selection import Where, agents_named, agents_where, labels, picks
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import ago, clean, one_line
 

@@ -10,11 +10,11 @@ import trmm_async as sdk
 from trmm_async.cli.columns import Column
 from trmm_async.cli.exits import Exit
 from trmm_async.cli.forms import host_column
-from trmm_async.cli.grouping import ListFirst
+from trmm_async.cli.groups import ListFirst
 from trmm_async.cli.listing import Found, Listing, lists
 from trmm_async.cli.options import DO, Yes, examples
-from trmm_async.cli.picking import Where, agents_where, confirm, labels, picks
-from trmm_async.cli.printing import say
+from trmm_async.cli.output import say
+from trmm_async.cli.selection import Where, agents_where, confirm, labels, picks
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import ago
 from trmm_async.cli.values import choice

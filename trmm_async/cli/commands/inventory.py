@@ -11,8 +11,8 @@ from trmm_async.cli.columns import Column
 from trmm_async.cli.forms import host_column
 from trmm_async.cli.listing import Found, Listing, lists
 from trmm_async.cli.options import LOOK, OptionalAgent, examples
-from trmm_async.cli.picking import Where, agents_where, check_missing, labels, of_each, picks
 from trmm_async.cli.rows import plain
+from trmm_async.cli.selection import Where, agents_where, check_missing, labels, of_each, picks
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import ago
 from trmm_async.plaintext import comparable

@@ -12,14 +12,14 @@ from trmm_async.addresses import same_server
 from trmm_async.cli.columns import Column
 from trmm_async.cli.exits import CommandError, Exit, usage
 from trmm_async.cli.files import output_file
-from trmm_async.cli.following import Following
-from trmm_async.cli.launching import place_of
+from trmm_async.cli.fleet_actions import place_of
 from trmm_async.cli.listing import Found, Listing, lists
 from trmm_async.cli.options import DO, LOOK, SuccessOfRun, Yes, examples
 from trmm_async.cli.outcome_form import OutcomeForm, tells
-from trmm_async.cli.picking import confirm, labels
-from trmm_async.cli.printing import say
+from trmm_async.cli.output import say
 from trmm_async.cli.report import Tally, print_groups, print_outcome, row, summary, verdict
+from trmm_async.cli.run_follower import RunFollower
+from trmm_async.cli.selection import confirm, labels
 from trmm_async.cli.session import client_of, connected, login_of, runs
 from trmm_async.cli.text import ago
 from trmm_async.cli.values import choice, codes
@@ -118,7 +118,7 @@ async def resume(
             doing = await _doing(trmm, order)
             confirm(doing, [names.get(each, each) for each in again], yes=yes)
         job = trmm.fleet.resume(place, retry=kinds, success=judge, forgive=forgive)
-        code = await Following(form, names, good, place, files, live=order.kind == "command").follow(job)
+        code = await RunFollower(form, names, good, place, files, live=order.kind == "command").follow(job)
     if job.stopped and code in {Exit.FAILED, Exit.UNKNOWN} and not forgive:
         say("--retry failed tries those again that failed; --forgive goes on without them")
     return code

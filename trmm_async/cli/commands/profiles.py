@@ -8,14 +8,14 @@ import typer
 
 import trmm_async as sdk
 from trmm_async.addresses import same_server
-from trmm_async.cli.asking import ask, read_stdin, somebody_is_here
 from trmm_async.cli.columns import Column
 from trmm_async.cli.exits import Exit, usage
-from trmm_async.cli.grouping import ListFirst
+from trmm_async.cli.groups import ListFirst
 from trmm_async.cli.keys import ask_key, forget_in_keyring, store_in_keyring
 from trmm_async.cli.listing import Found, Listing, lists
 from trmm_async.cli.options import SET_UP, examples
-from trmm_async.cli.printing import say
+from trmm_async.cli.output import say
+from trmm_async.cli.prompts import ask, read_stdin, somebody_is_here
 from trmm_async.cli.session import client_of, given_of, runs
 from trmm_async.cli.settings import write_book
 from trmm_async.cli.text import bare

@@ -8,15 +8,15 @@ import typer
 import trmm_async as sdk
 from trmm_async.cli.columns import Column
 from trmm_async.cli.exits import usage
+from trmm_async.cli.fleet_actions import Mild, chosen, launch, mild
 from trmm_async.cli.forms import host_column
-from trmm_async.cli.grouping import ListOrName
+from trmm_async.cli.groups import ListOrName
 from trmm_async.cli.known_names import offer_scripts
-from trmm_async.cli.launching import Mild, chosen, launch, mild
 from trmm_async.cli.listing import Found, Listing, lists
 from trmm_async.cli.options import LOOK, OptionalAgent, Yes, examples
 from trmm_async.cli.outcome_form import OutcomeForm, tells
-from trmm_async.cli.picking import Where, agents_where, labels, picks, script_named
 from trmm_async.cli.run_options import Agents, Everywhere, File
+from trmm_async.cli.selection import Where, agents_where, labels, picks, script_named
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import ago
 from trmm_async.cron import cron_expression

@@ -7,16 +7,16 @@ import typer
 
 import trmm_async as sdk
 from trmm_async.cli.columns import Column
+from trmm_async.cli.fleet_actions import Chosen, Mild, chosen, launch, mild
 from trmm_async.cli.forms import host_column
-from trmm_async.cli.grouping import ListOrName
+from trmm_async.cli.groups import ListOrName
 from trmm_async.cli.known_names import offer_agents
-from trmm_async.cli.launching import Chosen, Mild, chosen, launch, mild
 from trmm_async.cli.listing import Found, Listing, lists
 from trmm_async.cli.options import DO, OptionalAgent, Yes, examples
 from trmm_async.cli.outcome_form import OutcomeForm, tells
-from trmm_async.cli.picking import Where, agents_where, check_missing, labels, of_each, picks
 from trmm_async.cli.rows import plain
 from trmm_async.cli.run_options import Everywhere, File
+from trmm_async.cli.selection import Where, agents_where, check_missing, labels, of_each, picks
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.values import choice
 

@@ -9,13 +9,13 @@ import typer
 
 import trmm_async as sdk
 from trmm_async.cli.event_form import EventForm, tells_events
+from trmm_async.cli.event_lines import shown
 from trmm_async.cli.exits import usage
-from trmm_async.cli.happenings import shown
 from trmm_async.cli.known_names import offer_agents
 from trmm_async.cli.options import LOOK, examples
-from trmm_async.cli.picking import Where, agents_where, labels, picks
-from trmm_async.cli.printing import say
-from trmm_async.cli.serving import relay_url
+from trmm_async.cli.output import say
+from trmm_async.cli.selection import Where, agents_where, labels, picks
+from trmm_async.cli.services import relay_url
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.text import named
 from trmm_async.cli.values import seconds

@@ -1,6 +1,6 @@
 """Who may log in to a stock server, and the tokens that come of it.
 
-Below: nothing, this room is pure and its clock is handed in. Above: `login.py` answers the login calls with
+Below: nothing, this module is pure and its clock is handed in. Above: `login.py` answers the login calls with
 it, `front.py` and the sockets ask it whose a token is.
 """
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from trmm_async.testing.nouns import Agent, Check
 
-    from .room import Json
+    from .view import Json
 
 __all__ = ["UPDATE_POLICY", "alone", "listed", "short", "update_policy"]
 

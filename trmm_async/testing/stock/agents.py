@@ -14,15 +14,15 @@ from trmm_async.testing.routing import Route
 from . import agent_shapes as shapes
 from . import alert_templates, custom_fields, models
 from .reach import brief, patch_policy_of, policies_by_place, template_of
-from .room import Fields, crash, invalid, refuse, said, whole
-from .sight import Sight
+from .view import Fields, crash, invalid, refuse, said, whole
+from .visibility import Visibility
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Agent
     from trmm_async.testing.replies import Asked, Reply
-    from trmm_async.testing.stage import Stage
 
 __all__ = ["Agents"]
 
@@ -41,14 +41,14 @@ SHELLS = {
 class Agents:
     """`/agents/` and `/agents/{agent_id}/`."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._world = stage.world
-        self._database = stage.database
-        self._diary = stage.diary
-        self._sight = Sight(stage)
-        self._seconds = stage.agent_seconds
-        self._form = models.agent(stage.database.policies.__contains__, stage.world.sites.__contains__)
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._world = backend.world
+        self._database = backend.database
+        self._activity = backend.activity
+        self._visibility = Visibility(backend)
+        self._seconds = backend.agent_seconds
+        self._form = models.agent(backend.database.policies.__contains__, backend.world.sites.__contains__)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -74,10 +74,12 @@ class Agents:
         site = whole(query["site"]) if "site" in query else None
         client = whole(query["client"]) if "client" in query and site is None else None
         found = self._world.find_agents(client=client, site=site, monitoring_type=kind)
-        found = self._sight.agents(asked, found)
+        found = self._visibility.agents(asked, found)
         if query.get("detail", "true") != "true":
             return await self._said([shapes.short(agent) for agent in found], SHORT * self._seconds)
-        pending = Counter(row["agent"] for row in self._diary.actions.values() if row["status"] == "pending")
+        pending = Counter(
+            row["agent"] for row in self._activity.actions.values() if row["status"] == "pending"
+        )
         rows = [
             shapes.listed(
                 agent,
@@ -104,7 +106,7 @@ class Agents:
         given = {
             "applied_policies": policies_by_place(self._database, agent),
             "effective_patch_policy": patch_policy_of(self._database, agent, shapes.update_policy(agent)),
-            "alert_template": template and alert_templates.shown(self._stage, template),
+            "alert_template": template and alert_templates.shown(self._backend, template),
         }
         return said(shapes.alone(agent, self._world.checks_of(agent.agent_id), given))
 

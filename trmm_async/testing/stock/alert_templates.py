@@ -12,14 +12,14 @@ from trmm_async.testing.routing import Route
 
 from .automation import shown_client, shown_site
 from .reach import ALWAYS
-from .room import Fields, said
+from .view import Fields, said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Client, Site
     from trmm_async.testing.replies import Asked, Reply
-    from trmm_async.testing.stage import Stage
 
     from .table import Row
 
@@ -32,11 +32,11 @@ WAYS = ("email", "text", "dashboard")
 class AlertTemplates:
     """`/alerts/templates/…`."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._world = stage.world
-        self._database = stage.database
-        self._table = stage.database.alert_templates
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._world = backend.world
+        self._database = backend.database
+        self._table = backend.database.alert_templates
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -52,11 +52,11 @@ class AlertTemplates:
 
     def all(self, _asked: Asked) -> Reply:
         """`GET /alerts/templates/`."""
-        return said([shown(self._stage, row) for row in self._table])
+        return said([shown(self._backend, row) for row in self._table])
 
     def get(self, asked: Asked) -> Reply:
         """`GET /alerts/templates/{id}/`."""
-        return said(shown(self._stage, self._table.get(asked.params["id"])))
+        return said(shown(self._backend, self._table.get(asked.params["id"])))
 
     def create(self, asked: Asked) -> Reply:
         """`POST /alerts/templates/`: nothing has to be there, and names may be the same."""
@@ -72,7 +72,7 @@ class AlertTemplates:
         """Read a body; one with a script for the server itself asks for the right to run such."""
         body = Fields.of(asked)
         kinds = {body.get("action_type"), body.get("resolved_action_type")}
-        user = self._stage.accounts.users.get(asked.user)
+        user = self._backend.accounts.users.get(asked.user)
         if "server" in kinds and user is not None and not user.may("can_run_server_scripts"):
             raise RefusedError(403)
         return body
@@ -107,9 +107,9 @@ class AlertTemplates:
         )
 
 
-def shown(stage: Stage, row: Row) -> Row:
+def shown(backend: Backend, row: Row) -> Row:
     """Return a template as the server shows it, alone and with an agent."""
-    world, database, number = stage.world, stage.database, row["id"]
+    world, database, number = backend.world, backend.database, row["id"]
     having = [*database.policies, *map(shown_client, world.clients.values())]
     having += map(shown_site, world.sites.values())
     return {
@@ -117,8 +117,8 @@ def shown(stage: Stage, row: Row) -> Row:
         **{f"{what}_settings": _says_anything(row, what) for what in ("agent", "check", "task")},
         "core_settings": True if row["email_from"] else row["email_recipients"] or row["text_recipients"],
         "default_template": database.settings["alert_template"] == number,
-        "action_name": _name(stage, row, "action"),
-        "resolved_action_name": _name(stage, row, "resolved_action"),
+        "action_name": _name(backend, row, "action"),
+        "resolved_action_name": _name(backend, row, "resolved_action"),
         "applied_count": sum(each["alert_template"] == number for each in having),
     }
 
@@ -131,9 +131,9 @@ def _says_anything(row: Row, what: str) -> bool:
     return any(row[f"{what}_{column}"] for column in columns)
 
 
-def _name(stage: Stage, row: Row, what: str) -> str:
+def _name(backend: Backend, row: Row, what: str) -> str:
     if row.get(f"{what}_type") == "rest":
-        action = stage.database.url_actions.rows.get(int(str(row[f"{what}_rest"] or 0)))
+        action = backend.database.url_actions.rows.get(int(str(row[f"{what}_rest"] or 0)))
         return str(action["name"]) if action else ""
-    script = stage.world.scripts.get(int(str(row[what] or 0)))
+    script = backend.world.scripts.get(int(str(row[what] or 0)))
     return script.name if script else ""

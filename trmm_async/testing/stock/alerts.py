@@ -11,17 +11,17 @@ from trmm_async.testing.replies import iso
 from trmm_async.testing.routing import Route
 
 from . import models
-from .room import Fields, crash, refuse, said
-from .sight import Sight
+from .view import Fields, crash, refuse, said
+from .visibility import Visibility
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Alert
     from trmm_async.testing.replies import Asked, Reply
-    from trmm_async.testing.stage import Stage
 
-    from .room import Json
+    from .view import Json
 
 __all__ = ["Alerts"]
 
@@ -36,10 +36,10 @@ NOTHING_RUN: Json = {
 class Alerts:
     """`/alerts/`, `/alerts/{id}/` and `/alerts/bulk/`."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._world = stage.world
-        self._sight = Sight(stage)
-        self._form = models.alert(stage.database.is_agent)
+    def __init__(self, backend: Backend) -> None:
+        self._world = backend.world
+        self._visibility = Visibility(backend)
+        self._form = models.alert(backend.database.is_agent)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -84,7 +84,7 @@ class Alerts:
     def _shows(self, asked: Asked, it: Alert) -> bool:
         """Those of nothing are shown to everybody."""
         of_nothing = not it.agent_id and it.assigned_check is None and it.assigned_task is None
-        return of_nothing or self._sight.shows_by_id(asked, it.agent_id)
+        return of_nothing or self._visibility.shows_by_id(asked, it.agent_id)
 
     def _client_of(self, it: Alert) -> int | None:
         agent = self._world.agents.get(it.agent_id)
@@ -123,7 +123,7 @@ class Alerts:
     def delete(self, asked: Asked) -> Reply:
         """`DELETE /alerts/{id}/`: one that does not exist crashes the server, where the role is not asked."""
         number = int(asked.params["pk"])
-        if number not in self._world.alerts and self._sight.user(asked) is None:
+        if number not in self._world.alerts and self._visibility.user(asked) is None:
             crash()
         del self._world.alerts[self._alert(asked).id]
         return said("ok")
@@ -145,7 +145,7 @@ class Alerts:
 
     def _alert(self, asked: Asked) -> Alert:
         it = self._world.alert(int(asked.params["pk"]))
-        self._sight.check_agent(asked, self._world.agents.get(it.agent_id))
+        self._visibility.check_agent(asked, self._world.agents.get(it.agent_id))
         return it
 
     def _resolve(self, it: Alert) -> None:

@@ -12,16 +12,16 @@ from trmm_async.testing.routing import Route
 from . import agent_shapes as shapes
 from . import checks, tasks
 from .reach import reached_by
-from .room import Fields, crash, invalid, said
 from .setup_rows import INSTALLED
-from .sight import Sight
+from .view import Fields, crash, invalid, said
+from .visibility import Visibility
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Client, Site
     from trmm_async.testing.replies import Asked, Reply
-    from trmm_async.testing.stage import Stage
 
     from .table import Row
 
@@ -40,10 +40,10 @@ RESET = {
 class Automation:
     """`/automation/…`."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._database = stage.database
-        self._sight = Sight(stage)
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._database = backend.database
+        self._visibility = Visibility(backend)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -124,13 +124,13 @@ class Automation:
         before = row["active"], row["enforced"]
         self._database.policies.change(row, self._read(Fields.of(asked), row), asked.user)
         if before != (row["active"], row["enforced"]):
-            self._database.late.forget_all()
+            self._database.policy_cache.forget_all()
         return said("ok")
 
     def delete(self, asked: Asked) -> Reply:
         """`DELETE /automation/policies/{id}/`: with its checks and tasks."""
         number = self._database.policies.remove(asked.params["id"])["id"]
-        self._database.late.forget_all()
+        self._database.policy_cache.forget_all()
         for table in (self._database.checks, self._database.tasks):
             for row in [each for each in table if each["policy"] == number]:
                 table.remove(str(row["id"]))
@@ -144,7 +144,7 @@ class Automation:
 
     def _holders(self) -> Iterator[tuple[object, str]]:
         """Yield all that may have a policy, each with the name of where."""
-        world = self._stage.world
+        world = self._backend.world
         for place in (*world.clients.values(), *world.sites.values()):
             for name in DEFAULTS:
                 yield place, name
@@ -156,24 +156,24 @@ class Automation:
         row = self._database.policies.rows.get(int(asked.params["id"]))
         if row is None:
             return said({"name": ""})
-        number, world = row["id"], self._stage.world
+        number, world = row["id"], self._backend.world
         places: Row = {}
-        sight = self._sight
+        visibility = self._visibility
         for kind in ("workstation", "server"):
             name = f"{kind}_policy"
             clients = [each for each in world.clients.values() if getattr(each, name) == number]
             sites = [each for each in world.sites.values() if getattr(each, name) == number]
             places[f"{kind}_clients"] = [
-                shown_client(each) for each in clients if sight.shows_client(asked, each)
+                shown_client(each) for each in clients if visibility.shows_client(asked, each)
             ]
-            places[f"{kind}_sites"] = [shown_site(each) for each in sites if sight.shows(asked, each)]
-        agents = [shapes.short(each) for each in sight.agents(asked) if each.policy == number]
+            places[f"{kind}_sites"] = [shown_site(each) for each in sites if visibility.shows(asked, each)]
+        agents = [shapes.short(each) for each in visibility.agents(asked) if each.policy == number]
         defaults = {f"is_default_{name}": self._database.settings[name] == number for name in DEFAULTS}
         return said({"pk": number, "name": row["name"], **places, "agents": agents, **defaults})
 
     def overview(self, asked: Asked) -> Reply:
         """`GET /automation/policies/overview/`: by client and site; every site of a client that is shown."""
-        world = self._stage.world
+        world = self._backend.world
         return said(
             [
                 {
@@ -186,7 +186,7 @@ class Automation:
                     **self._set_at(client),
                 }
                 for client in world.clients.values()
-                if self._sight.shows_client(asked, client)
+                if self._visibility.shows_client(asked, client)
             ]
         )
 
@@ -198,13 +198,13 @@ class Automation:
         """`GET /automation/policies/{id}/checks/`."""
         number, all_tasks = self._database.policies.get(asked.params["id"])["id"], self._database.all_tasks()
         theirs = [row for row in self._database.checks if row["policy"] == number]
-        return said([checks.shown(self._stage, row, all_tasks) for row in theirs])
+        return said([checks.shown(self._backend, row, all_tasks) for row in theirs])
 
     def tasks(self, asked: Asked) -> Reply:
         """`GET /automation/policies/{id}/tasks/`."""
         number = self._database.policies.get(asked.params["id"])["id"]
         theirs = [row for row in self._database.tasks if row["policy"] == number]
-        return said([tasks.shown(self._stage, row, {}) for row in theirs])
+        return said([tasks.shown(self._backend, row, {}) for row in theirs])
 
     def check_status(self, asked: Asked) -> Reply:
         """`GET /automation/checks/{id}/status/`: where it ran."""
@@ -215,12 +215,12 @@ class Automation:
         number = int(asked.params["id"])
         row = self._database.tasks.rows.get(number)
         if row is not None and row["policy"] is not None:
-            for agent in reached_by(self._database, self._stage.world, row["policy"]):
+            for agent in reached_by(self._database, self._backend.world, row["policy"]):
                 self._database.result_of_policy("task", number, agent)
         return said(self._results("task", number))
 
     def _results(self, what: str, number: int) -> list[Row]:
-        names = {agent.pk: agent.hostname for agent in self._stage.world.agents.values()}
+        names = {agent.pk: agent.hostname for agent in self._backend.world.agents.values()}
         rows = self._database.on_agents.items()
         return [
             {**row, "hostname": names[pk]}
@@ -232,10 +232,10 @@ class Automation:
         """`POST /automation/tasks/{id}/run/`: on every agent of its policy; says yes to any number."""
         row = self._database.tasks.rows.get(int(asked.params["id"]))
         if row is not None and row["policy"] is not None:
-            for agent in reached_by(self._database, self._stage.world, row["policy"]):
+            for agent in reached_by(self._database, self._backend.world, row["policy"]):
                 self._database.result_of_policy("task", int(str(row["id"])), agent)
-                if self._stage.bus.hears(agent):
-                    self._stage.runner.later(tasks.perform(self._stage, row, agent))
+                if self._backend.bus.hears(agent):
+                    self._backend.runner.later(tasks.perform(self._backend, row, agent))
         return said("Affected agent tasks will run shortly")
 
     # -- patch policies --------------------------------------------------------------------------------------
@@ -252,7 +252,7 @@ class Automation:
     def update_patch_policy(self, asked: Asked) -> Reply:
         """`PUT /automation/patchpolicy/{id}/`: an agent's own too."""
         number = int(asked.params["id"])
-        for agent in self._stage.world.agents.values():
+        for agent in self._backend.world.agents.values():
             if shapes.update_policy(agent)["id"] == number and number not in self._database.patch_policies:
                 agent.update_policy |= self._database.patch_policies.form.read(Fields.of(asked), partial=True)
                 return said("ok")
@@ -269,10 +269,12 @@ class Automation:
         body = Fields.of(asked)
         client, site = (body.whole(name) if name in body else None for name in ("client", "site"))
         if client is not None:
-            self._sight.check_client(asked, client)
+            self._visibility.check_client(asked, client)
         elif site is not None:
-            self._sight.check_site(asked, site)
-        for agent in self._sight.agents(asked, self._stage.world.find_agents(client=client, site=site)):
+            self._visibility.check_site(asked, site)
+        for agent in self._visibility.agents(
+            asked, self._backend.world.find_agents(client=client, site=site)
+        ):
             agent.update_policy |= RESET
         return said("The patch policy on the affected agents has been reset.")
 
@@ -283,7 +285,7 @@ class Automation:
             **row,
             "default_server_policy": settings["server_policy"] == number,
             "default_workstation_policy": settings["workstation_policy"] == number,
-            "agents_count": len(reached_by(self._database, self._stage.world, number)),
+            "agents_count": len(reached_by(self._database, self._backend.world, number)),
             "winupdatepolicy": [each for each in self._database.patch_policies if each["policy"] == number],
         }
         if shown["alert_template"] is None:

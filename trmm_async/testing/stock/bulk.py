@@ -14,16 +14,16 @@ from trmm_async.testing.routing import Route
 from trmm_async.testing.runner import Order
 
 from .dispatch import Dispatch
-from .room import Fields, crash, refuse, said, whole
 from .runs import listed_words, shell_of
-from .sight import Sight
+from .view import Fields, crash, refuse, said, whole
+from .visibility import Visibility
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Agent, HistoryRow
     from trmm_async.testing.replies import Asked, Reply
-    from trmm_async.testing.stage import Stage
 
 __all__ = ["Bulk"]
 
@@ -39,11 +39,11 @@ KEEPS_SINCE = (0, 19, 4)
 class Bulk:
     """`/agents/actions/bulk/`."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._world = stage.world
-        self._dispatch = Dispatch(stage)
-        self._sight = Sight(stage)
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._world = backend.world
+        self._dispatch = Dispatch(backend)
+        self._visibility = Visibility(backend)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -56,7 +56,7 @@ class Bulk:
         if not agents:
             refuse("No agents were found meeting the selected criteria")
         mode = body["mode"]
-        self._stage.diary.log(asked.user, "bulk_action", "bulk", f"{asked.user} ran a bulk {mode}")
+        self._backend.activity.log(asked.user, "bulk_action", "bulk", f"{asked.user} ran a bulk {mode}")
         match mode:
             case "command":
                 return self._command(body, agents, asked.user)
@@ -75,7 +75,7 @@ class Bulk:
         Unknown ids and wrong systems drop out without a word. Whether one is online, and `offlineAgents`,
         makes no difference.
         """
-        found = self._sight.agents(asked, self._targets(asked, body))
+        found = self._visibility.agents(asked, self._targets(asked, body))
         kind = KINDS.get(str(body["monType"]))
         system = str(body["osType"]) if body["osType"] in SYSTEMS else None
         return [
@@ -90,10 +90,10 @@ class Bulk:
                 wanted = set(listed_words(body["agents"]))
                 return [agent for agent in self._world.agents.values() if agent.agent_id in wanted]
             case "client":
-                self._sight.check_client(asked, whole(body["client"]))
+                self._visibility.check_client(asked, whole(body["client"]))
                 return self._world.find_agents(client=whole(body["client"]))
             case "site":
-                self._sight.check_site(asked, whole(body["site"]))
+                self._visibility.check_site(asked, whole(body["site"]))
                 return self._world.find_agents(site=whole(body["site"]))
             case "all":
                 return self._world.find_agents()
@@ -115,7 +115,7 @@ class Bulk:
                 run_as_user=as_user, report=partial(self._dispatch.command_report, row),
             )  # fmt: skip
 
-        self._stage.runner.later(self._work(agents, make))
+        self._backend.runner.later(self._work(agents, make))
         return said(f"Command will now be run on {len(agents)} agents. {HINT}")
 
     def _script(self, body: Fields, agents: list[Agent], username: str) -> Reply:
@@ -124,7 +124,7 @@ class Bulk:
             crash()
         # Only where all three are there are they looked at: older clients know none of them, nor do servers.
         extras = ("custom_field", "collector_all_output", "save_to_agent_note")
-        looks = self._stage.release >= KEEPS_SINCE and all(name in body for name in extras)
+        looks = self._backend.release >= KEEPS_SINCE and all(name in body for name in extras)
         field, everything, note = (body[name] for name in extras) if looks else (None, False, False)
         args, timeout = listed_words(body["args"]), whole(body["timeout"])
         as_user, env_vars = bool(body["run_as_user"]), listed_words(body["env_vars"])
@@ -142,7 +142,7 @@ class Bulk:
 
         # The worker fails over a field that does not exist before it has written anything.
         if not field or field in self._world.custom_fields:
-            self._stage.runner.later(self._work(agents, make))
+            self._backend.runner.later(self._work(agents, make))
         return said(f"{script.name} will now be run on {len(agents)} agents. {HINT}")
 
     async def _work(self, agents: list[Agent], make: Callable[[Agent], tuple[HistoryRow, Order]]) -> None:
@@ -154,11 +154,11 @@ class Bulk:
         clock = asyncio.get_running_loop().time
         due = clock()
         for agent in agents:
-            due += self._stage.row_seconds
+            due += self._backend.row_seconds
             if (pause := due - clock()) > 0:
                 await asyncio.sleep(pause)
             if agent.agent_id in self._world.agents:
                 orders.append((agent, make(agent)[1]))
-        if await self._stage.bus.reached():
+        if await self._backend.bus.reached():
             for agent, order in orders:
                 self._dispatch.publish(agent, order)

@@ -18,15 +18,15 @@ from trmm_async.testing.routing import Route
 from .database import RESULTS
 from .models import CHECK_TYPES
 from .reach import brief, given_checks
-from .room import Fields, crash, invalid, refuse, said
-from .sight import Sight
+from .view import Fields, crash, invalid, refuse, said
+from .visibility import Visibility
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Agent, Check
     from trmm_async.testing.replies import Asked, Reply
-    from trmm_async.testing.stage import Stage
 
     from .table import Row
 
@@ -43,11 +43,11 @@ POINTS = 30
 class Checks:
     """`/checks/…` and `/agents/{agent_id}/checks/`."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._world = stage.world
-        self._database = stage.database
-        self._sight = Sight(stage)
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._world = backend.world
+        self._database = backend.database
+        self._visibility = Visibility(backend)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -70,10 +70,10 @@ class Checks:
 
     async def all(self, asked: Asked) -> Reply:
         """`GET /checks/`: all of them, the policies' too; without results, and slow."""
-        tasks, pks = self._database.all_tasks(), {agent.pk for agent in self._sight.agents(asked)}
+        tasks, pks = self._database.all_tasks(), {agent.pk for agent in self._visibility.agents(asked)}
         shows = [row for row in self._database.all_checks() if row["agent"] is None or row["agent"] in pks]
-        rows = [shown(self._stage, row, tasks) for row in shows]
-        await asyncio.sleep(len(rows) * self._stage.check_seconds)
+        rows = [shown(self._backend, row, tasks) for row in shows]
+        await asyncio.sleep(len(rows) * self._backend.check_seconds)
         return said(rows)
 
     def of_agent(self, asked: Asked) -> Reply:
@@ -83,20 +83,20 @@ class Checks:
         # Its own are read before it is found out which of them a policy overrides: that shows the next time.
         own = [dict(row) for row in self._database.checks_of(agent)]
         rows = [*own, *given_checks(self._database, agent)]
-        return said([shown(self._stage, row, tasks, agent) for row in rows])
+        return said([shown(self._backend, row, tasks, agent) for row in rows])
 
     def get(self, asked: Asked) -> Reply:
         """`GET /checks/{id}/`: without its result."""
-        return said(shown(self._stage, self._check(asked), self._database.all_tasks()))
+        return said(shown(self._backend, self._check(asked), self._database.all_tasks()))
 
     def _check(self, asked: Asked) -> Row:
         row = self._database.check(asked.params["id"])
-        self._sight.check_agent(asked, self._database.agent_of(row))
+        self._visibility.check_agent(asked, self._database.agent_of(row))
         return row
 
     def _checked(self, asked: Asked) -> Check:
         result = self._database.result(asked.params["id"])
-        self._sight.check_agent(asked, self._world.agent(result.agent_id))
+        self._visibility.check_agent(asked, self._world.agent(result.agent_id))
         return result
 
     def history(self, asked: Asked) -> Reply:
@@ -119,7 +119,7 @@ class Checks:
         body = Fields.of(asked).plain()
         if "agent" in body:
             agent = self._world.agent(str(body["agent"]))
-            self._sight.check_agent(asked, agent)
+            self._visibility.check_agent(asked, agent)
             body["agent"] = agent.pk
         if "check_type" not in body:
             crash()
@@ -132,10 +132,10 @@ class Checks:
         if values["check_type"] == "script" and values.get("script") is None:
             crash()
         row = self._database.new_check(values, asked.user)
-        self._stage.diary.log(
-            asked.user, "add", "check", f"{asked.user} added check {readable(self._stage, row)}"
+        self._backend.activity.log(
+            asked.user, "add", "check", f"{asked.user} added check {readable(self._backend, row)}"
         )
-        return said(f"{readable(self._stage, row)} was added!")
+        return said(f"{readable(self._backend, row)} was added!")
 
     def _examine(self, values: Row) -> None:
         """Say no to what makes no sense; the server looks at an agent's or a policy's checks only."""
@@ -160,13 +160,13 @@ class Checks:
         if row["check_type"] == "eventlog" and given.get("event_id_is_wildcard"):
             given["event_id"] = 0
         self._database.check_changed(self._database.checks.update(asked.params["id"], given, asked.user))
-        return said(f"{readable(self._stage, row)} was edited!")
+        return said(f"{readable(self._backend, row)} was edited!")
 
     def delete(self, asked: Asked) -> Reply:
         """`DELETE /checks/{id}/`."""
         row = self._check(asked)
         self._database.drop_check(row)
-        return said(f"{readable(self._stage, row)} was deleted!")
+        return said(f"{readable(self._backend, row)} was deleted!")
 
     def reset(self, asked: Asked) -> Reply:
         """`POST /checks/{result id}/reset/`: it passes, and its alert is resolved."""
@@ -195,7 +195,7 @@ class Checks:
     async def run(self, asked: Asked) -> Reply:
         """`POST /checks/{agent_id}/run/`: one that does not answer takes 15 seconds."""
         agent = self._world.agent(asked.params["agent_id"])
-        if await self._stage.bus.silence(agent, RUN_SECONDS):
+        if await self._backend.bus.silence(agent, RUN_SECONDS):
             refuse(OUT_OF_REACH)
         self._run(agent)
         return said(f"Checks will now be run on {agent.hostname}")
@@ -205,13 +205,13 @@ class Checks:
         number, target = int(asked.params["id"]), asked.params["target"]
         if target not in {"client", "site"}:
             raise RefusedError(403)
-        (self._sight.check_client if target == "client" else self._sight.check_site)(asked, number)
+        (self._visibility.check_client if target == "client" else self._visibility.check_site)(asked, number)
         client, site = (number if target == kind else None for kind in ("client", "site"))
         agents = self._world.find_agents(client=client, site=site)
         if not agents:
             refuse("No agents matched query")
         for agent in agents:
-            if self._stage.bus.hears(agent):
+            if self._backend.bus.hears(agent):
                 self._run(agent)
         return said(f"Checks will now be run on {len(agents)} agents")
 
@@ -257,20 +257,20 @@ def _address(text: str) -> bool:
     return True
 
 
-def shown(stage: Stage, row: Row, tasks: Sequence[Row], agent: Agent | None = None) -> Row:
+def shown(backend: Backend, row: Row, tasks: Sequence[Row], agent: Agent | None = None) -> Row:
     """Return a check as the server shows it: with its result for an agent, else without.
 
     Of all `tasks` it shows those that run when it fails.
     """
-    check = stage.database.live.get(int(str(row["id"]))) if agent else None
+    check = backend.database.live.get(int(str(row["id"]))) if agent else None
     result = _result(check, row, agent) if check and agent else {}
     if agent and row["policy"] is not None and row["agent"] is None:
-        result = stage.database.on_agents.get(("check", int(str(row["id"])), agent.pk), {})
+        result = backend.database.on_agents.get(("check", int(str(row["id"])), agent.pk), {})
     return {
         **row,
-        "readable_desc": readable(stage, row),
+        "readable_desc": readable(backend, row),
         "assignedtasks": [task for task in tasks if task["assigned_check"] == row["id"]],
-        "alert_template": brief(stage.database, stage.database.agent_of(row), "check"),
+        "alert_template": brief(backend.database, backend.database.agent_of(row), "check"),
         "check_result": result,
     }
 
@@ -297,7 +297,7 @@ def _result(check: Check, row: Row, agent: Agent) -> Row:
     }
 
 
-def readable(stage: Stage, row: Row) -> str:
+def readable(backend: Backend, row: Row) -> str:
     """Return the words by which the server calls a check."""
     kind = str(row["check_type"])
     display = CHECK_TYPES[kind]
@@ -311,7 +311,7 @@ def readable(stage: Stage, row: Row) -> str:
     if kind in {"cpuload", "memory"}:
         return f"{display} - {marks}"
     if kind == "script":
-        script = stage.world.scripts.get(int(str(row["script"])))
+        script = backend.world.scripts.get(int(str(row["script"])))
         return f"{display}: {script.name if script else ''}"
     return f"{display}: {row['svc_display_name'] if kind == 'winsvc' else row['name']}"
 

@@ -13,17 +13,17 @@ from trmm_async.testing.nouns import Site
 from trmm_async.testing.routing import Route
 
 from . import custom_fields
-from .room import Fields, crash, invalid, refuse, said, whole
-from .sight import Sight
+from .view import Fields, crash, invalid, refuse, said, whole
+from .visibility import Visibility
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Client
     from trmm_async.testing.replies import Asked, Reply
-    from trmm_async.testing.stage import Stage
 
-    from .room import Json
+    from .view import Json
 
 __all__ = ["Clients"]
 
@@ -33,10 +33,10 @@ POLICIES = ("server_policy", "workstation_policy", "alert_template")
 class Clients:
     """`/clients/` and `/clients/sites/`, with one of each below them."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._world = stage.world
-        self._database = stage.database
-        self._sight = Sight(stage)
+    def __init__(self, backend: Backend) -> None:
+        self._world = backend.world
+        self._database = backend.database
+        self._visibility = Visibility(backend)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -59,7 +59,7 @@ class Clients:
     def list(self, asked: Asked) -> Reply:
         """`GET /clients/`: by their names, with counts; those, and the sites, that the role shows."""
         named = sorted(self._world.clients.values(), key=lambda client: client.name)
-        shown = [client for client in named if self._sight.shows_client(asked, client)]
+        shown = [client for client in named if self._visibility.shows_client(asked, client)]
         return said([self._client(asked, client) | self._counts(client) for client in shown])
 
     def create(self, asked: Asked) -> Reply:
@@ -75,7 +75,7 @@ class Clients:
             raise
         self._place(made, body.inner("client"))
         custom_fields.edit(self._world, made, body.rows("custom_fields"))
-        self._sight.show_to_maker(asked, "clients", made.id)
+        self._visibility.show_to_maker(asked, "clients", made.id)
         return said(f"{made.name} was added")
 
     def get(self, asked: Asked) -> Reply:
@@ -107,7 +107,7 @@ class Clients:
     def list_sites(self, asked: Asked) -> Reply:
         """`GET /clients/sites/`: those that the role shows."""
         sites = self._world.sites.values()
-        return said([_site(site) for site in sites if self._sight.shows(asked, site)])
+        return said([_site(site) for site in sites if self._visibility.shows(asked, site)])
 
     def create_site(self, asked: Asked) -> Reply:
         """`POST /clients/sites/`."""
@@ -115,12 +115,12 @@ class Clients:
         fields = body.inner("site")
         key = fields["client"]
         if isinstance(key, int):
-            self._sight.check_client(asked, key)
+            self._visibility.check_client(asked, key)
         client = self._client_of(key)
         made = self._world.create_site(client.id, self._site_name(fields.get("name"), client))
         self._place(made, fields)
         custom_fields.edit(self._world, made, body.rows("custom_fields"))
-        self._sight.show_to_maker(asked, "sites", made.id)
+        self._visibility.show_to_maker(asked, "sites", made.id)
         return said(f"Site {made.name} was added!")
 
     def get_site(self, asked: Asked) -> Reply:
@@ -156,12 +156,12 @@ class Clients:
 
     def _asked_client(self, asked: Asked) -> Client:
         client = self._world.client(int(asked.params["pk"]))
-        self._sight.check_client(asked, client.id)
+        self._visibility.check_client(asked, client.id)
         return client
 
     def _asked_site(self, asked: Asked) -> Site:
         site = self._world.site(int(asked.params["pk"]))
-        self._sight.check_site(asked, site.id)
+        self._visibility.check_site(asked, site.id)
         return site
 
     def _client_of(self, key: object) -> Client:
@@ -176,7 +176,7 @@ class Clients:
             refuse(words)
         if moving:
             target = self._world.site(whole(asked.row.query["move_to_site"]))
-            self._sight.check_site(asked, target.id)
+            self._visibility.check_site(asked, target.id)
             # The database would not delete a site to which its own agents have been moved.
             if target in sites:
                 crash()
@@ -198,7 +198,7 @@ class Clients:
             setattr(it, name, Form({name: Field.key(table.__contains__)}).read(changes)[name])
             if name != "alert_template" and getattr(it, name) != before:
                 kind = name.removesuffix("_policy")
-                self._database.late.forget(*(f"site_{kind}_*{site.id}_*" for site in sites))
+                self._database.policy_cache.forget(*(f"site_{kind}_*{site.id}_*" for site in sites))
         if "block_policy_inheritance" in changes:
             form = Form({"block_policy_inheritance": Field.flag()})
             it.block_policy_inheritance = bool(form.read(changes)["block_policy_inheritance"])
@@ -223,7 +223,7 @@ class Clients:
 
     def _client(self, asked: Asked, it: Client) -> Json:
         sites = sorted(self._world.sites_of(it.id), key=lambda site: site.name)
-        sites = [site for site in sites if self._sight.shows(asked, site)]
+        sites = [site for site in sites if self._visibility.shows(asked, site)]
         return {
             "id": it.id,
             "name": it.name,

@@ -1,6 +1,6 @@
 """The root and the version: what a client may look at to see whom it talks to.
 
-Below: `room.py`. Above: `dialect.py`.
+Below: `view.py`. Above: `dialect.py`.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from trmm_async.testing.routing import Route
 
-from .room import said
+from .view import said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from trmm_async.testing.backend import Backend
     from trmm_async.testing.replies import Asked, Reply
-    from trmm_async.testing.stage import Stage
 
 __all__ = ["Core"]
 
@@ -26,7 +26,7 @@ VERSION = "0.0.203"
 class Core:
     """`/` and `/core/version/`."""
 
-    def __init__(self, _stage: Stage) -> None:
+    def __init__(self, _backend: Backend) -> None:
         pass
 
     def routes(self) -> Sequence[Route]:

@@ -1,6 +1,6 @@
 """Custom fields of agents, clients and sites: how they are shown, edited and filled by scripts.
 
-Below: `nouns.py`, `world.py`, `room.py`. Above: the modules of those three things. A value is read as `value`
+Below: `nouns.py`, `world.py`, `view.py`. Above: the modules of those three things. A value is read as `value`
 and written as `string_value`, `bool_value` or `multiple_value`, whichever the field's type asks for.
 """
 
@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 from trmm_async.testing.nouns import Agent, FieldValue
 
-from .room import crash, invalid
+from .view import crash, invalid
 
 if TYPE_CHECKING:
     from trmm_async.testing.nouns import Client, CustomField, Site
     from trmm_async.testing.world import World
 
-    from .room import Fields, Json
+    from .view import Fields, Json
 
     Holder = Agent | Client | Site
 

@@ -1,7 +1,7 @@
 """The stock server's tables: policies, checks, tasks, scripts and what an administrator sets up.
 
 Below: `world.py` says which agents, scripts and checks there are; `models.py` their columns. Above: one
-room for each part of the API. Pure: no HTTP, no waiting.
+view for each part of the API. Pure: no HTTP, no waiting.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from trmm_async.testing.nouns import Check
 from trmm_async.testing.replies import iso
 
 from . import models
-from .late import Late
+from .policy_cache import PolicyCache
 from .setup_rows import CORE_SETTINGS
 from .table import Table
 
@@ -44,7 +44,7 @@ class Database:
 
     `live` has the world's record of every check by its id: its state and when it last ran. `results` are the
     results of tasks; `on_agents` those of policies' checks and tasks, by "check" or "task", the id, and the
-    agent's number. `settings` are the server's own; `late` is what it remembers of what policies give.
+    agent's number. `settings` are the server's own; `policy_cache` remembers what policies give.
     """
 
     def __init__(self, world: World, release: tuple[int, ...]) -> None:
@@ -88,7 +88,7 @@ class Database:
         self.results: dict[int, Row] = {}
         self.on_agents: dict[tuple[str, int, int], Row] = {}
         self.settings: Row = dict(CORE_SETTINGS)
-        self.late: Late = Late(clock)
+        self.policy_cache: PolicyCache = PolicyCache(clock)
         self._checks_of: defaultdict[int, list[int]] = defaultdict(list)
 
     def begin(self) -> None:
@@ -169,14 +169,14 @@ class Database:
         """Forget what was remembered with a check in it: everywhere if it is a policy's."""
         owner = self.agent_of(row)
         if row["policy"] is not None:
-            self.late.forget("site_*_checks", "agent_*_checks")
+            self.policy_cache.forget("site_*_checks", "agent_*_checks")
         elif owner is not None:
-            self.late.forget(f"agent_{owner.agent_id}_checks")
+            self.policy_cache.forget(f"agent_{owner.agent_id}_checks")
 
     def task_changed(self, row: Row) -> None:
         """The same for a policy's task; an agent's own is never remembered."""
         if row["policy"] is not None:
-            self.late.forget("site_*_tasks", "agent_*_tasks")
+            self.policy_cache.forget("site_*_tasks", "agent_*_tasks")
 
     def _file(self, row: Row) -> Row:
         if isinstance(owner := row["agent"], int):

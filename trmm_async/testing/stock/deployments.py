@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 from trmm_async.testing.replies import Reply, iso
 from trmm_async.testing.routing import Route
 
-from .room import Fields, crash, refuse, said, whole
-from .sight import Sight
+from .view import Fields, crash, refuse, said, whole
+from .visibility import Visibility
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Deployment
     from trmm_async.testing.replies import Asked
-    from trmm_async.testing.stage import Stage
 
-    from .room import Json
+    from .view import Json
 
 __all__ = ["Deployments"]
 
@@ -37,11 +37,11 @@ UNSIGNED = (
 class Deployments:
     """`/clients/deployments/`, `/agents/installer/`, and the download at `/clients/{uid}/deploy/`."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._world = stage.world
-        self._downloads = stage.downloads
-        self._accounts = stage.accounts
-        self._sight = Sight(stage)
+    def __init__(self, backend: Backend) -> None:
+        self._world = backend.world
+        self._downloads = backend.downloads
+        self._accounts = backend.accounts
+        self._visibility = Visibility(backend)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -58,7 +58,7 @@ class Deployments:
 
     def list(self, asked: Asked) -> Reply:
         """`GET /clients/deployments/`: all that have not been deleted, expired ones too."""
-        shown = {number for number, site in self._world.sites.items() if self._sight.shows(asked, site)}
+        shown = {number for number, site in self._world.sites.items() if self._visibility.shows(asked, site)}
         there = [each for each in self._world.deployments.values() if not each.revoked and each.site in shown]
         return said([self._shape(each) for each in there])
 
@@ -70,7 +70,7 @@ class Deployments:
         """
         body = Fields.of(asked)
         site = self._world.site(body.whole("site"))
-        self._sight.check_site(asked, site.id)
+        self._visibility.check_site(asked, site.id)
         try:
             expires = datetime.strptime(str(body.get("expires")), "%Y-%m-%dT%H:%M:%S%z")
         except ValueError:
@@ -92,7 +92,7 @@ class Deployments:
     def delete(self, asked: Asked) -> Reply:
         """`DELETE /clients/deployments/{id}/`."""
         stored = self._world.stored_deployment(int(asked.params["pk"]))
-        self._sight.check_site(asked, stored.site)
+        self._visibility.check_site(asked, stored.site)
         stored.revoked = True
         return said("The deployment was deleted")
 
@@ -122,7 +122,7 @@ class Deployments:
             hours = int(str(body["expires"]))
         except ValueError:
             refuse("Please enter a valid number of hours")
-        self._sight.check_site(asked, body.whole("site"))
+        self._visibility.check_site(asked, body.whole("site"))
         if method in {"bash", "mac"}:
             refuse(UNSIGNED)
         if method == "exe":

@@ -1,4 +1,4 @@
-"""All calls of the stock server, and how it says no.
+"""All calls of the stock server, and how it refuses.
 
 Below: one module for each part of the API. Above: `front.py` asks it about every request.
 """
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from trmm_async.testing.replies import Reply, html_reply, json_reply
 
+from .agent_software import AgentSoftware
+from .agent_upkeep import AgentUpkeep
 from .agents import Agents
 from .alert_templates import AlertTemplates
 from .alerts import Alerts
@@ -21,8 +23,6 @@ from .checks import Checks
 from .clients import Clients
 from .core import Core
 from .deployments import Deployments
-from .endpoint import Endpoint
-from .fleetwork import Fleetwork
 from .history import History
 from .library import Library
 from .live import Live
@@ -32,30 +32,30 @@ from .people import People
 from .registry import Registry
 from .runs import Runs
 from .setup import Setup
-from .sight import Sight
 from .sockets import Sockets
 from .tasks import Tasks
 from .upkeep import Upkeep
+from .visibility import Visibility
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from aiohttp import web
 
+    from trmm_async.testing.backend import Backend
     from trmm_async.testing.gate import Denial
     from trmm_async.testing.nouns import Event
     from trmm_async.testing.replies import Asked
     from trmm_async.testing.routing import Route
-    from trmm_async.testing.stage import Stage
     from trmm_async.testing.world import UnknownThingError
 
-    from .room import Room
+    from .view import View
 
-__all__ = ["ROOMS", "Stock"]
+__all__ = ["VIEWS", "Stock"]
 
-ROOMS: tuple[Callable[[Stage], Room], ...] = (
+VIEWS: tuple[Callable[[Backend], View], ...] = (
     Core, Agents, Runs, History, Bulk, Clients, Deployments, Alerts, AlertTemplates,
-    Login, Sockets, Fleetwork, Checks, Tasks, Automation, Library, Live, Endpoint, Logs, Setup,
+    Login, Sockets, AgentUpkeep, Checks, Tasks, Automation, Library, Live, AgentSoftware, Logs, Setup,
     People, Registry, Upkeep,
 )  # fmt: skip
 """Of two patterns that fit a path the earlier one is meant."""
@@ -102,15 +102,15 @@ MODELS = {
 
 
 class Stock:
-    """Speaks as the unmodified server does."""
+    """Presents a world as the unmodified server does."""
 
-    def __init__(self, stage: Stage) -> None:
-        stage.database.begin()
-        sight, release = Sight(stage), stage.release
+    def __init__(self, backend: Backend) -> None:
+        backend.database.begin()
+        visibility, release = Visibility(backend), backend.release
         self._routes = tuple(
-            _guarded(route, sight)
-            for room in ROOMS
-            for route in room(stage).routes()
+            _guarded(route, visibility)
+            for view in VIEWS
+            for route in view(backend).routes()
             if release >= SINCE.get(route.pattern, (0,))
         )
 
@@ -135,7 +135,7 @@ class Stock:
         return headers.get("X-API-KEY") or None
 
     def denial(self, denial: Denial, key: str | None) -> str | None:
-        """Return in what words a request with this key is not let in."""
+        """Return the words of the refusal of a request with this key."""
         if denial.status == 401:
             return FAULTS.get(denial.fault or "", NO_KEY if key is None else WRONG_KEY)
         if denial.status == 429 and denial.wait is not None:
@@ -153,13 +153,13 @@ class Stock:
         return ""
 
 
-def _guarded(route: Route, sight: Sight) -> Route:
+def _guarded(route: Route, visibility: Visibility) -> Route:
     """Return a route that refuses an agent in its path which the role does not show, before anything else."""
     if "{agent_id:agent}" not in route.pattern:
         return route
 
     def handle(asked: Asked) -> Reply | Awaitable[Reply | web.StreamResponse]:
-        sight.check_path(asked)
+        visibility.check_path(asked)
         return route.handler(asked)
 
     return replace(route, handler=handle)

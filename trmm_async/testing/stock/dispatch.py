@@ -1,4 +1,4 @@
-"""Scripts and commands on their way to an agent, and what the agent reports of them.
+"""Sends scripts and commands to agents, and stores what the agents report.
 
 Below: `bus.py` tells whether a message gets there, `runner.py` runs it. Above: `runs.py` and `bulk.py`. A row
 is in the history before anything is sent; its results are the agent's own report and come last.
@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from .custom_fields import collect
 
 if TYPE_CHECKING:
+    from trmm_async.testing.backend import Backend
     from trmm_async.testing.ledger import Run
     from trmm_async.testing.nouns import Agent, HistoryRow
     from trmm_async.testing.runner import Execution, Order
-    from trmm_async.testing.stage import Stage
 
 __all__ = ["Dispatch", "command_text", "script_text"]
 
@@ -22,10 +22,10 @@ __all__ = ["Dispatch", "command_text", "script_text"]
 class Dispatch:
     """Sends orders to agents."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._world = stage.world
-        self._runner = stage.runner
-        self._bus = stage.bus
+    def __init__(self, backend: Backend) -> None:
+        self._world = backend.world
+        self._runner = backend.runner
+        self._bus = backend.bus
 
     def publish(self, agent: Agent, order: Order) -> Execution | None:
         """Send what nobody waits for; None if it gets nowhere, which the server does not learn."""

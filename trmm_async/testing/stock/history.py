@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING
 from trmm_async.testing.replies import iso
 from trmm_async.testing.routing import Route
 
-from .room import crash, said, whole
-from .sight import Sight
+from .view import crash, said, whole
+from .visibility import Visibility
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import HistoryRow
     from trmm_async.testing.replies import Asked, Reply
-    from trmm_async.testing.stage import Stage
 
-    from .room import Json
+    from .view import Json
 
 __all__ = ["History"]
 
@@ -29,10 +29,10 @@ __all__ = ["History"]
 class History:
     """`/agents/history/`, `/agents/{agent_id}/history/` and `/agents/scripthistory/`."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._world = stage.world
-        self._journal = stage.world.journal
-        self._sight = Sight(stage)
+    def __init__(self, backend: Backend) -> None:
+        self._world = backend.world
+        self._journal = backend.world.journal
+        self._visibility = Visibility(backend)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -46,7 +46,7 @@ class History:
     def all(self, asked: Asked) -> Reply:
         """`GET /agents/history/`: every row of agents that the role shows, at once and in no order."""
         rows = _unordered(self._journal.history.values())
-        return said([self._row(row) for row in rows if self._sight.shows_by_id(asked, row.agent_id)])
+        return said([self._row(row) for row in rows if self._visibility.shows_by_id(asked, row.agent_id)])
 
     def one(self, asked: Asked) -> Reply:
         """`GET /agents/{agent_id}/history/`: in no order either."""

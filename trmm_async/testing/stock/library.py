@@ -12,14 +12,14 @@ from trmm_async.testing.routing import Route
 from trmm_async.testing.runner import Order
 
 from .dispatch import Dispatch
-from .room import Fields, crash, invalid, refuse, said
+from .view import Fields, crash, invalid, refuse, said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Script
     from trmm_async.testing.replies import Asked, Reply
-    from trmm_async.testing.stage import Stage
 
     from .table import Row
 
@@ -45,11 +45,11 @@ SNIPPET_NAME = re.compile(r"\{\{\s*([^{}.]+?)\s*\}\}")
 class Library:
     """`/scripts/…`."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._world = stage.world
-        self._database = stage.database
-        self._dispatch = Dispatch(stage)
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._world = backend.world
+        self._database = backend.database
+        self._dispatch = Dispatch(backend)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -95,7 +95,7 @@ class Library:
         values = self._database.scripts.form.read(Fields.of(asked), partial=True)
         script = self._world.add_script(str(values.get("name", "")))
         self._apply(script, values)
-        self._stage.diary.log(asked.user, "add", "script", f"{asked.user} added script {script.name}")
+        self._backend.activity.log(asked.user, "add", "script", f"{asked.user} added script {script.name}")
         return said(f"{script.name} was added!")
 
     def update(self, asked: Asked) -> Reply:
@@ -188,7 +188,7 @@ class Library:
         second, which must be a number; then the answer is 200 `"timeout"`.
         """
         agent, order = self._world.agent(asked.params["agent_id"]), _order(Fields.of(asked), asked.user)
-        self._stage.diary.script(agent, "test", asked.user)
+        self._backend.activity.script(agent, "test", asked.user)
         run = await self._dispatch.ask(agent, order, order.timeout)
         if isinstance(run, str):
             return said(run)
@@ -209,7 +209,7 @@ class Library:
             refuse("This feature is disabled. It can be enabled in Global Settings.")
         if not str(code).startswith("#!"):
             refuse("Missing shebang!")
-        self._stage.diary.log(
+        self._backend.activity.log(
             asked.user, "execute_script", "core", f"{asked.user} ran a script on the server"
         )
         if not isinstance(timeout, int):

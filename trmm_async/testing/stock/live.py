@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 
 from trmm_async.testing.routing import Route
 
-from .room import Fields, refuse, said
+from .view import Fields, refuse, said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Agent
     from trmm_async.testing.replies import Asked, Reply
-    from trmm_async.testing.stage import Stage
 
 __all__ = ["OUT_OF_REACH", "Live"]
 
@@ -36,10 +36,10 @@ MESH = "https://mesh.example.com"
 class Live:
     """`/agents/{agent_id}/…`: everything that needs the agent itself."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._world = stage.world
-        self._machines = stage.machines
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._world = backend.world
+        self._machines = backend.machines
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -63,7 +63,7 @@ class Live:
     async def ping(self, asked: Asked) -> Reply:
         """`GET …/ping/`: 200 in any case; to say `offline` takes 7.5 seconds."""
         agent = self._agent(asked)
-        silence = await self._stage.bus.silence(agent, PING_SECONDS)
+        silence = await self._backend.bus.silence(agent, PING_SECONDS)
         return said({"name": agent.hostname, "status": "offline" if silence else "online"})
 
     async def processes(self, asked: Asked) -> Reply:
@@ -106,10 +106,10 @@ class Live:
             refuse("Invalid date")
         if when.replace(tzinfo=UTC).timestamp() < self._world.clock():
             refuse("Date cannot be set in the past")
-        if word := await self._stage.bus.silence(agent, 10):
+        if word := await self._backend.bus.silence(agent, 10):
             refuse(word)
-        name = f"TacticalRMM_SchedReboot_{self._stage.machines.word(10)}"
-        self._stage.diary.plan(agent, "schedreboot", {"taskname": name, "time": str(when)})
+        name = f"TacticalRMM_SchedReboot_{self._backend.machines.word(10)}"
+        self._backend.activity.plan(agent, "schedreboot", {"taskname": name, "time": str(when)})
         return said({"time": f"{when:%B %d, %Y at %I:%M %p}", "agent": agent.hostname, "task_name": name})
 
     async def shut_down(self, asked: Asked) -> Reply:
@@ -127,7 +127,7 @@ class Live:
         mode = body["mode"]
         if mode == "tacagent":
             return said("Recovery will be attempted shortly")
-        if mode == "mesh" and (word := await self._stage.bus.silence(agent, 60)):
+        if mode == "mesh" and (word := await self._backend.bus.silence(agent, 60)):
             refuse(f"Unable to complete recovery: {word}")
         return said("Successfully completed recovery")
 
@@ -138,14 +138,14 @@ class Live:
 
     def wake(self, asked: Asked) -> Reply:
         """`POST …/wol/`: through the mesh server, if its token is set; the agent need not be there."""
-        if not self._stage.database.settings["mesh_token"]:
+        if not self._backend.database.settings["mesh_token"]:
             refuse("non-hexadecimal number found in fromhex() arg at position 1")
         return said(f"Wake-on-LAN sent to {self._agent(asked).hostname}")
 
     def mesh(self, asked: Asked) -> Reply:
         """`GET …/meshcentral/`: addresses with a login in them; they lead nowhere here."""
         agent = self._agent(asked)
-        token = self._stage.machines.word(24)
+        token = self._backend.machines.word(24)
         modes = {"control": 11, "terminal": 12, "file": 13}
         urls = {
             name: f"{MESH}/?login={token}&gotonode={agent.agent_id}&viewmode={mode}&hide=31"
@@ -184,6 +184,6 @@ class Live:
     async def _reached(self, asked: Asked, seconds: float) -> Agent:
         """Return an agent that answers; 400 after so many seconds if it does not."""
         agent = self._agent(asked)
-        if await self._stage.bus.silence(agent, seconds):
+        if await self._backend.bus.silence(agent, seconds):
             refuse(OUT_OF_REACH)
         return agent

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 from trmm_async.testing.replies import AnsweredError, RefusedError, Reply, html_reply, iso, json_reply
 from trmm_async.testing.routing import Route
 
-from .room import Fields, crash
+from .view import Fields, crash
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from trmm_async.testing.backend import Backend
     from trmm_async.testing.replies import Asked
-    from trmm_async.testing.stage import Stage
 
     from .accounts import User
 
@@ -31,8 +31,8 @@ UNABLE = "Unable to log in with provided credentials."
 class Login:
     """The calls that start and end sessions."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
 
     def routes(self) -> Sequence[Route]:
         """Return the calls."""
@@ -49,12 +49,12 @@ class Login:
         user = self._known(fields)
         if user is None:
             # The server writes the name into its audit log, and fails where there is none.
-            self._stage.diary.failed_login(str(fields["username"]))
+            self._backend.activity.failed_login(str(fields["username"]))
             return json_reply(400, BAD)
         if not user.may_log_in:
             return json_reply(400, BAD)
         if user.totp_secret is None:
-            token = self._stage.accounts.issue(user, self._stage.accounts.setup_seconds)
+            token = self._backend.accounts.issue(user, self._backend.accounts.setup_seconds)
             return json_reply(200, {"expiry": iso(token.expires), "token": token.value, "totp": False})
         return json_reply(200, {"totp": True})
 
@@ -74,11 +74,11 @@ class Login:
             return json_reply(400, BAD)
         if user.totp_secret is None:
             crash()
-        if not self._stage.accounts.code_ok(user, str(fields["twofactor"])):
-            self._stage.diary.failed_login(user.username, second_factor=True)
+        if not self._backend.accounts.code_ok(user, str(fields["twofactor"])):
+            self._backend.activity.failed_login(user.username, second_factor=True)
             return json_reply(400, BAD)
-        self._stage.diary.login(user.username)
-        token = self._stage.accounts.issue(user)
+        self._backend.activity.login(user.username)
+        token = self._backend.accounts.issue(user)
         answer = {"expiry": iso(token.expires), "token": token.value, "username": user.username, "name": None}
         return json_reply(200, answer)
 
@@ -87,11 +87,11 @@ class Login:
         token = session_token(asked.raw.headers)
         if token is None:
             return html_reply(500)
-        self._stage.accounts.end(token)
+        self._backend.accounts.end(token)
         return Reply(204)
 
     def _known(self, fields: Fields) -> User | None:
-        return self._stage.accounts.check(str(fields.get("username")), str(fields.get("password")))
+        return self._backend.accounts.check(str(fields.get("username")), str(fields.get("password")))
 
     def _admit(self, asked: Asked, scope: str) -> None:
         """Count a call per address, unless it comes from somebody who is known already.
@@ -103,10 +103,10 @@ class Login:
         if session_token(asked.raw.headers) or asked.raw.headers.get("X-API-KEY"):
             raise RefusedError(401)
         peer = asked.raw.remote or ""
-        verdict = self._stage.gate.limits.admit_login(scope, peer)
+        verdict = self._backend.gate.limits.admit_login(scope, peer)
         if verdict.admitted:
             return
-        self._stage.ledger.refuse(asked.row)
+        self._backend.ledger.refuse(asked.row)
         seconds = math.ceil(verdict.wait or 0.0)
         words = "Request was throttled." + (
             f" Expected available in {seconds} second{'s' * (seconds != 1)}." if verdict.wait else ""

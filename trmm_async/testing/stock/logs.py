@@ -1,7 +1,7 @@
 """The server's own logs, and what agents are still to do.
 
-Below: `diary.py` keeps them. Above: `dialect.py`. The two logs are asked for with `PATCH`, with filters in
-the body.
+Below: `activity_log.py` keeps them. Above: `dialect.py`. The two logs are asked for with `PATCH`, with
+filters in the body.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from trmm_async.testing.forms import no_match
 from trmm_async.testing.replies import iso
 from trmm_async.testing.routing import Route
 
-from .room import Fields, crash, refuse, said
-from .sight import Sight
+from .view import Fields, crash, refuse, said
+from .visibility import Visibility
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Agent, Site
     from trmm_async.testing.replies import Asked, Reply
-    from trmm_async.testing.stage import Stage
 
     from .table import Row
 
@@ -35,11 +35,11 @@ DUE = {"agentupdate": "Next update cycle", "chocoinstall": "ASAP"}
 class Logs:
     """`/logs/…` and `/agents/{agent_id}/pendingactions/`."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._world = stage.world
-        self._diary = stage.diary
-        self._sight = Sight(stage)
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._world = backend.world
+        self._activity = backend.activity
+        self._visibility = Visibility(backend)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -63,7 +63,7 @@ class Logs:
         pages = body.inner("pagination")
         key, descending = str(pages["sortBy"]), bool(pages["descending"])
         size, page = pages.whole("rowsPerPage"), pages.whole("page")
-        rows = [row for row in self._diary.audit.values() if self._wanted(row, body)]
+        rows = [row for row in self._activity.audit.values() if self._wanted(row, body)]
         rows = [row for row in rows if self._audited(asked, row)]
         if size < 1 or any(key not in row for row in rows):
             crash()
@@ -92,8 +92,8 @@ class Logs:
 
     def _audited(self, asked: Asked, row: Row) -> bool:
         """What is about no agent is shown to everybody; of a role's clients and sites the clients count."""
-        user, agent = self._sight.user(asked), self._world.agents.get(str(row["agent_id"]))
-        clients, sites = self._sight.named(user, "clients"), self._sight.named(user, "sites")
+        user, agent = self._visibility.user(asked), self._world.agents.get(str(row["agent_id"]))
+        clients, sites = self._visibility.named(user, "clients"), self._visibility.named(user, "sites")
         if not (clients or sites) or row["agent_id"] is None:
             return True
         if agent is None:
@@ -119,9 +119,9 @@ class Logs:
                 ("agentFilter", "agent"),
             )
         ]
-        rows = [row for row in self._diary.debug.values() if all(test(row) for test in wanted)]
-        sight = self._sight
-        rows = [row for row in rows if row["agent"] is None or sight.shows_by_id(asked, row["agent"])]
+        rows = [row for row in self._activity.debug.values() if all(test(row) for test in wanted)]
+        visibility = self._visibility
+        rows = [row for row in rows if row["agent"] is None or visibility.shows_by_id(asked, row["agent"])]
         return said([self._complaint(row) for row in rows[::-1][:MOST_DEBUG_ROWS]])
 
     def _complaint(self, row: Row) -> Row:
@@ -134,7 +134,9 @@ class Logs:
     def actions(self, asked: Asked) -> Reply:
         """`GET /logs/pendingactions/`."""
         rows = self._with_agents()
-        return said([self._action(row, agent) for row, agent in rows if self._sight.shows(asked, agent.site)])
+        return said(
+            [self._action(row, agent) for row, agent in rows if self._visibility.shows(asked, agent.site)]
+        )
 
     def actions_of(self, asked: Asked) -> Reply:
         """`GET /agents/{agent_id}/pendingactions/`."""
@@ -143,20 +145,22 @@ class Logs:
 
     async def cancel(self, asked: Asked) -> Reply:
         """`DELETE /logs/pendingactions/{id}/`: a reboot only if the agent answers, within 10 s."""
-        row = self._diary.actions.get(int(asked.params["id"]))
+        row = self._activity.actions.get(int(asked.params["id"]))
         agent = self._world.agents.get(str(row["agent"])) if row else None
         if row is None or agent is None:
             raise no_match("PendingAction")
-        self._sight.check_agent(asked, agent)
-        if row["action_type"] == "schedreboot" and (word := await self._stage.bus.silence(agent, 10)):
+        self._visibility.check_agent(asked, agent)
+        if row["action_type"] == "schedreboot" and (word := await self._backend.bus.silence(agent, 10)):
             refuse(word)
-        self._diary.actions.pop(int(asked.params["id"]), None)
+        self._activity.actions.pop(int(asked.params["id"]), None)
         return said(f"{agent.hostname}: {_description(row)} was cancelled")
 
     def _with_agents(self) -> list[tuple[Row, Agent]]:
         agents = self._world.agents
         return [
-            (row, agents[str(row["agent"])]) for row in self._diary.actions.values() if row["agent"] in agents
+            (row, agents[str(row["agent"])])
+            for row in self._activity.actions.values()
+            if row["agent"] in agents
         ]
 
     def _action(self, row: Row, agent: Agent) -> Row:

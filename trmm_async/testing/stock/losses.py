@@ -40,12 +40,12 @@ class FrameLoss(Rule):
 
 @dataclass(slots=True)
 class Losses:
-    """The losses in force: the first that means a frame takes it."""
+    """The losses in force. The first that matches a frame loses it."""
 
     _losses: list[FrameLoss] = field(default_factory=list)
 
     def add(self, meant: Callable[[Frame], bool], times: int | None) -> FrameLoss:
-        """Have frames be lost from now on."""
+        """Lose frames from now on."""
         loss = FrameLoss(meant, times)
         self._losses.append(loss)
         return loss
@@ -56,6 +56,6 @@ class Losses:
         return any(loss.takes(frame) for loss in self._losses)
 
     def clear(self) -> None:
-        """Take all of them back."""
+        """Remove all of them."""
         for loss in self._losses:
             loss.remove()

@@ -1,6 +1,6 @@
 """What is on the endpoints of a stock server: processes, services, software, Windows updates, event logs.
 
-Below: `nouns.py`. Above: the rooms that ask an agent. Pure: the only randomness is the generator handed in.
+Below: `nouns.py`. Above: the views that ask an agent. Pure: the only randomness is the generator handed in.
 It is made when it is first looked at, and what a call changes on one agent stays changed.
 """
 

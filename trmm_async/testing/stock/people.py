@@ -1,7 +1,7 @@
 """Users, roles, API keys and sessions of the stock server.
 
 Below: `accounts.py` keeps the users and their sessions, `gate.py` the keys. Above: `dialect.py`. What a role
-allows is what its users' keys and logins may do from then on; `sight.py` knows which clients it shows.
+allows is what its users' keys and logins may do from then on; `visibility.py` knows which clients it shows.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from trmm_async.testing.replies import RefusedError, iso
 from trmm_async.testing.routing import Route
 
 from .accounts import User
-from .room import Fields, invalid, refuse, said, whole
 from .table import Table
+from .view import Fields, invalid, refuse, said, whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from trmm_async.testing.backend import Backend
     from trmm_async.testing.replies import Asked, Reply
-    from trmm_async.testing.stage import Stage
 
     from .accounts import Token
     from .table import Row
@@ -43,13 +43,13 @@ BAD_NAME = (
 class People:
     """`/accounts/…`."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._world = stage.world
-        self._accounts = stage.accounts
-        self._gate = stage.gate
-        clock = stage.world.clock
-        self._roles = stage.database.roles
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._world = backend.world
+        self._accounts = backend.accounts
+        self._gate = backend.gate
+        clock = backend.world.clock
+        self._roles = backend.database.roles
         self._user_form = Form(
             {
                 "username": Field.text("", limit=150),

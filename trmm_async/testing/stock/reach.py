@@ -1,6 +1,6 @@
 """What policies give to which agents, and which alert template an agent has.
 
-Below: `database.py` keeps policies and checks, `world.py` says where they are set. Above: the rooms of
+Below: `database.py` keeps policies and checks, `world.py` says where they are set. Above: the views of
 policies, checks and tasks. What agents are given is remembered for ten minutes, as on the real server.
 """
 
@@ -148,7 +148,7 @@ def given_checks(database: Database, agent: Agent) -> list[Row]:
     of its own are overridden is marked when it is found out, not again while the answer is remembered.
     """
     own = database.checks_of(agent)
-    return database.late.get(
+    return database.policy_cache.get(
         _name(agent, "checks", alone=bool(own)), lambda: _find_checks(database, agent, own)
     )
 
@@ -192,7 +192,7 @@ def given_tasks(database: Database, agent: Agent) -> list[Row]:
             and agent.plat in _ids(row["task_supported_platforms"])
         ]
 
-    return database.late.get(_name(agent, "tasks", alone=False), find)
+    return database.policy_cache.get(_name(agent, "tasks", alone=False), find)
 
 
 def _name(agent: Agent, what: str, *, alone: bool) -> str:

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, NoReturn
 from trmm_async.testing.routing import Route
 
 from .live import OUT_OF_REACH
-from .room import Fields, crash, refuse, said
+from .view import Fields, crash, refuse, said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Agent
     from trmm_async.testing.replies import Asked, Reply
-    from trmm_async.testing.stage import Stage
 
     from .table import Row
 
@@ -46,8 +46,8 @@ Values = dict[str, tuple[str, object]]
 class Registry:
     """`/agents/{agent_id}/registry/…`."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
         self._keys: dict[str, dict[str, Values]] = {}
 
     def routes(self) -> Sequence[Route]:
@@ -149,7 +149,7 @@ class Registry:
         keys = await self._reached(asked)
         data = body.get("data", "")
         if not isinstance(data, str):
-            await self._stage.bus.wait(SECONDS)
+            await self._backend.bus.wait(SECONDS)
             refuse(OUT_OF_REACH)
         values = self._key(keys, path, what, "failed to open key for writing '{}'")
         if what == "Create Value" and name in values:
@@ -185,10 +185,10 @@ class Registry:
     # -- the agent -------------------------------------------------------------------------------------------
 
     async def _reached(self, asked: Asked) -> dict[str, Values]:
-        agent = self._stage.world.agent(asked.params["agent_id"])
+        agent = self._backend.world.agent(asked.params["agent_id"])
         if tuple(int(part) for part in agent.version.split(".") if part.isdecimal()) < NEEDS:
             refuse("This feature requires agent version 2.10.0 or higher.")
-        if await self._stage.bus.silence(agent, SECONDS):
+        if await self._backend.bus.silence(agent, SECONDS):
             refuse(OUT_OF_REACH)
         return self._of(agent)
 

@@ -14,14 +14,14 @@ from trmm_async.testing.runner import Order
 
 from .custom_fields import collect
 from .dispatch import Dispatch, command_text, script_text
-from .room import Fields, crash, refuse, said
+from .view import Fields, crash, refuse, said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Agent, HistoryRow
     from trmm_async.testing.replies import Asked, Reply
-    from trmm_async.testing.stage import Stage
 
 __all__ = ["Runs", "listed_words", "shell_of"]
 
@@ -35,11 +35,11 @@ COMMAND_GRACE = 2
 class Runs:
     """`/agents/{agent_id}/runscript/` and `/agents/{agent_id}/cmd/`."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._world = stage.world
-        self._runner = stage.runner
-        self._dispatch = Dispatch(stage)
-        self._diary = stage.diary
+    def __init__(self, backend: Backend) -> None:
+        self._world = backend.world
+        self._runner = backend.runner
+        self._dispatch = Dispatch(backend)
+        self._activity = backend.activity
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -56,7 +56,7 @@ class Runs:
         agent, body = self._world.agent(asked.params["agent_id"]), Fields.of(asked)
         script = self._world.script(body.whole("script"))
         order = self._order(body, script.id, asked.user)
-        self._diary.script(agent, script.name, asked.user)
+        self._activity.script(agent, script.name, asked.user)
         row = self._world.journal.write(
             agent.agent_id, type="script_run", username=asked.user[:50], script=script.id
         )
@@ -122,7 +122,7 @@ class Runs:
         found = await self._dispatch.ask(agent, order, timeout + COMMAND_GRACE)
         if found == "timeout":
             refuse("Unable to contact the agent")
-        self._diary.command(agent, shell, text, asked.user)
+        self._activity.command(agent, shell, text, asked.user)
         return said(found if isinstance(found, str) else command_text(found, agent.plat))
 
 

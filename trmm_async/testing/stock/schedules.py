@@ -1,6 +1,6 @@
 """When a task runs, in the words of the stock server, and what it says of a schedule that has a part missing.
 
-Below: `room.py`. Above: `tasks.py`. Pure. A schedule is a `task_type` and bit masks; there are no cron
+Below: `view.py`. Above: `tasks.py`. Pure. A schedule is a `task_type` and bit masks; there are no cron
 expressions.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from .room import Fields, crash, invalid
+from .view import Fields, crash, invalid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,16 +12,16 @@ from trmm_async.testing.forms import Field, Form, no_match
 from trmm_async.testing.routing import Route
 
 from .models import SETTINGS
-from .room import Fields, crash, invalid, refuse, said
 from .setup_rows import DASHBOARD
-from .sight import Sight
+from .view import Fields, crash, invalid, refuse, said
+from .visibility import Visibility
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Agent, Client, CustomField, Site
     from trmm_async.testing.replies import Asked, Reply
-    from trmm_async.testing.stage import Stage
 
     from .table import Row
 
@@ -37,12 +37,12 @@ PLACEHOLDER = re.compile(r"\{\{\s*agent\.(\w+)\s*\}\}")
 class Setup:
     """`/core/…`."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._world = stage.world
-        self._database = stage.database
-        self._settings = stage.database.settings
-        self._sight = Sight(stage)
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._world = backend.world
+        self._database = backend.database
+        self._settings = backend.database.settings
+        self._visibility = Visibility(backend)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -82,8 +82,8 @@ class Setup:
         body = Fields.of(asked)
         if body.get("sso_enabled"):
             crash()
-        policy = Field.key(self._stage.database.policies.__contains__)
-        template = Field.key(self._stage.database.alert_templates.__contains__)
+        policy = Field.key(self._backend.database.policies.__contains__)
+        template = Field.key(self._backend.database.alert_templates.__contains__)
         pointing = {"server_policy": policy, "workstation_policy": policy, "alert_template": template}
         Form({**SETTINGS.fields, **pointing}).read(body, partial=True)
         for plat in ("windows", "linux", "darwin"):
@@ -94,13 +94,13 @@ class Setup:
         self._settings.update({name: body[name] for name in body if name in self._settings})
         for kind in ("workstation", "server"):
             if self._settings[f"{kind}_policy"] != before[f"{kind}_policy"]:
-                self._database.late.forget(f"site_{kind}_*", "agent_*")
+                self._database.policy_cache.forget(f"site_{kind}_*", "agent_*")
         self._settings["block_local_user_logon"] = False
         return said("ok")
 
     def dashboard(self, _asked: Asked) -> Reply:
         """`GET /core/dashinfo/`: with any valid key."""
-        return said(DASHBOARD | {"trmm_version": self._stage.version})
+        return said(DASHBOARD | {"trmm_version": self._backend.version})
 
     def code_sign(self, _asked: Asked) -> Reply:
         """`GET /core/codesign/`: no token is set."""
@@ -108,8 +108,8 @@ class Setup:
 
     def clear_cache(self, _asked: Asked) -> Reply:
         """`GET /core/clearcache/`: forgets what policies give, and what the throttles have counted."""
-        self._database.late.forget_all()
-        self._stage.gate.limits.reset()
+        self._database.policy_cache.forget_all()
+        self._backend.gate.limits.reset()
         return said("Cache was cleared!")
 
     # -- custom fields ---------------------------------------------------------------------------------------
@@ -219,7 +219,7 @@ class Setup:
         body = Fields.of(asked)
         if "agent_id" not in body:
             refuse("received an incorrect request")
-        self._sight.check_agent_id(asked, str(body["agent_id"]))
+        self._visibility.check_agent_id(asked, str(body["agent_id"]))
         agent = self._world.agent(str(body["agent_id"]))
         pattern = str(self._database.url_actions.get(body.whole("action"))["pattern"])
         return said(PLACEHOLDER.sub(lambda found: _of(agent, found), pattern))

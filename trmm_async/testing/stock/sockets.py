@@ -18,19 +18,19 @@ from trmm_async.testing.routing import Route
 from trmm_async.testing.runner import Order
 
 from .dispatch import Dispatch
-from .sight import Sight
 from .terminals import Terminal
+from .visibility import Visibility
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from aiohttp import web
 
+    from trmm_async.testing.backend import Backend
     from trmm_async.testing.events import Subscriber
     from trmm_async.testing.nouns import Agent
     from trmm_async.testing.replies import Asked
     from trmm_async.testing.runner import Execution
-    from trmm_async.testing.stage import Stage
 
     from .accounts import User
     from .losses import Frame
@@ -61,9 +61,9 @@ UNREADABLE = {"error": "Invalid command payload"}
 class Sockets:
     """Everything under `/ws/`."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._sight = Sight(stage)
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._visibility = Visibility(backend)
 
     def routes(self) -> Sequence[Route]:
         """Return the one call."""
@@ -78,7 +78,7 @@ class Sockets:
         try:
             if path == f"{DASHBOARD}/":
                 return await self._dashboard(asked, user)
-            if (match := COMMANDS.fullmatch(path)) and self._stage.release >= COMMANDS_SINCE:
+            if (match := COMMANDS.fullmatch(path)) and self._backend.release >= COMMANDS_SINCE:
                 return await self._commands(asked, user, match[1])
             if match := TERMINAL.fullmatch(path):
                 return await self._terminal(asked, user, match[1], match[2])
@@ -89,53 +89,55 @@ class Sockets:
     def _user(self, asked: Asked) -> User | None:
         # As the server's KnoxAuthMiddleware has it: whatever follows the words, to the end of the query.
         _, found, token = asked.raw.rel_url.raw_query_string.partition("access_token=")
-        session = self._stage.accounts.find(token) if found else None
+        session = self._backend.accounts.find(token) if found else None
         asked.row.key_ok = session is not None
         return None if session is None or session.user.blocked else session.user
 
     async def _dashboard(self, asked: Asked, user: User | None) -> web.StreamResponse:
         if user is None:
             raise RefusedError(403)
-        return await self._stage.hub.serve(asked, DASHBOARD, Dashboard(self._stage, user))
+        return await self._backend.hub.serve(asked, DASHBOARD, Dashboard(self._backend, user))
 
     async def _commands(self, asked: Asked, user: User | None, agent_id: str) -> web.StreamResponse:
         if user is None:
             raise RefusedError(403)
         if not self._may(user, "can_send_cmd"):
-            return await self._stage.hub.decline(asked, json.dumps(FORBIDDEN), 4003)
-        agent = self._stage.world.agents.get(agent_id)
+            return await self._backend.hub.decline(asked, json.dumps(FORBIDDEN), 4003)
+        agent = self._backend.world.agents.get(agent_id)
         if agent is None:
             raise RefusedError(500)
-        if not self._sight.shows_to(user, agent.site):
-            return await self._stage.hub.decline(asked, json.dumps(FORBIDDEN), 4003)
+        if not self._visibility.shows_to(user, agent.site):
+            return await self._backend.hub.decline(asked, json.dumps(FORBIDDEN), 4003)
         if _version(agent.version) < OLDEST_VERSION:
-            return await self._stage.hub.decline(asked, json.dumps(TOO_OLD), 1000)
-        return await self._stage.hub.serve(asked, agent_id, CommandLine(self._stage, user, agent))
+            return await self._backend.hub.decline(asked, json.dumps(TOO_OLD), 1000)
+        return await self._backend.hub.serve(asked, agent_id, CommandLine(self._backend, user, agent))
 
     async def _terminal(
         self, asked: Asked, user: User | None, agent_id: str, session_id: str
     ) -> web.StreamResponse:
         if user is None or not self._may(user, "can_use_terminal") or not _is_uuid(session_id):
             raise RefusedError(403)
-        agent = self._stage.world.agents.get(agent_id)
-        if agent is not None and not self._sight.shows_to(user, agent.site):
+        agent = self._backend.world.agents.get(agent_id)
+        if agent is not None and not self._visibility.shows_to(user, agent.site):
             raise RefusedError(403)
-        return await self._stage.hub.serve(asked, agent_id, Terminal(self._stage, user, agent, session_id))
+        return await self._backend.hub.serve(
+            asked, agent_id, Terminal(self._backend, user, agent, session_id)
+        )
 
     def _may(self, user: User, permission: str) -> bool:
-        return user.may(permission) and not self._stage.gate.forbidden[permission]
+        return user.may(permission) and not self._backend.gate.forbidden[permission]
 
 
 class Dashboard:
     """Tells a socket how many agents there are and how many of them are offline, again and again."""
 
-    def __init__(self, stage: Stage, user: User) -> None:
-        self._stage = stage
+    def __init__(self, backend: Backend, user: User) -> None:
+        self._backend = backend
         self._user = user
 
     def opened(self, subscriber: Subscriber) -> None:
         """Begin."""
-        self._stage.hub.spawn(self._tell(subscriber))
+        self._backend.hub.spawn(self._tell(subscriber))
 
     def heard(self, subscriber: Subscriber, data: str | bytes) -> None:
         """Ignore JSON; the server falls over anything else."""
@@ -145,16 +147,16 @@ class Dashboard:
     async def _tell(self, subscriber: Subscriber) -> None:
         while not subscriber.gone.is_set():
             subscriber.offer(json.dumps(self._frame()))
-            await self._stage.pulse.pause()
+            await self._backend.dashboard_interval.pause()
 
     def _frame(self) -> Frame:
         counts = self._counts()
-        named = self._stage.release >= ACTIONS_SINCE
+        named = self._backend.release >= ACTIONS_SINCE
         return {"action": "dashboard.agentcount", "data": counts} if named else counts
 
     def _counts(self) -> Frame:
-        agents = self._stage.world.agents.values() if self._user.may("can_list_agents") else ()
-        visible = [agent for agent in agents if Sight(self._stage).shows_to(self._user, agent.site)]
+        agents = self._backend.world.agents.values() if self._user.may("can_list_agents") else ()
+        visible = [agent for agent in agents if Visibility(self._backend).shows_to(self._user, agent.site)]
         servers = [agent for agent in visible if agent.monitoring_type == "server"]
         others = [agent for agent in visible if agent.monitoring_type == "workstation"]
         return {
@@ -169,11 +171,11 @@ class Dashboard:
 class CommandLine:
     """Takes commands for one agent from a socket and streams what they print."""
 
-    def __init__(self, stage: Stage, user: User, agent: Agent) -> None:
-        self._stage = stage
+    def __init__(self, backend: Backend, user: User, agent: Agent) -> None:
+        self._backend = backend
         self._user = user
         self._agent = agent
-        self._dispatch = Dispatch(stage)
+        self._dispatch = Dispatch(backend)
 
     def opened(self, subscriber: Subscriber) -> None:
         """Wait for a command."""
@@ -192,23 +194,23 @@ class CommandLine:
         if fields is None:
             subscriber.offer(json.dumps(UNREADABLE))
             return
-        cmd_id = fields.get("cmd_id") or self._stage.runner.new_cmd_id()
+        cmd_id = fields.get("cmd_id") or self._backend.runner.new_cmd_id()
         if not GROUP_NAME.fullmatch(f"agent_cmd_{self._agent.agent_id}_{cmd_id}"):
             subscriber.transport.close()
             return
         subscriber.offer(json.dumps({"cmd_id": cmd_id}))
-        self._send(Stream(self._stage, self._agent, subscriber, cmd_id, _timeout(fields)), fields)
+        self._send(Stream(self._backend, self._agent, subscriber, cmd_id, _timeout(fields)), fields)
 
     def _send(self, stream: Stream, fields: Mapping[str, object]) -> None:
         """Write a command down and give it to the agent; one that is not there leaves it at that."""
         line, shell = str(fields["cmd"]), _shell(fields)
-        row = self._stage.world.journal.write(
+        row = self._backend.world.journal.write(
             self._agent.agent_id, type="cmd_run", username=self._user.username, command=line
         )
-        self._stage.diary.command(self._agent, shell, line, self._user.username)
-        if not self._stage.bus.up:
-            self._stage.hub.spawn(stream.lament())
-        if not self._stage.bus.hears(self._agent):
+        self._backend.activity.command(self._agent, shell, line, self._user.username)
+        if not self._backend.bus.up:
+            self._backend.hub.spawn(stream.lament())
+        if not self._backend.bus.hears(self._agent):
             return
         order = Order(
             script=0, output="ws", args=(), timeout=stream.timeout, cmd_id=str(stream.cmd_id),
@@ -216,16 +218,16 @@ class CommandLine:
             run_as_user=bool(fields.get("run_as_user")), printed=stream.printed,
             report=partial(self._dispatch.command_report, row),
         )  # fmt: skip
-        self._stage.hub.spawn(stream.finish(self._stage.runner.start(self._agent, order)))
+        self._backend.hub.spawn(stream.finish(self._backend.runner.start(self._agent, order)))
 
 
 class Stream:
     """One command's way back: what it prints and its end, for as long as the server listens."""
 
     def __init__(
-        self, stage: Stage, agent: Agent, subscriber: Subscriber, cmd_id: object, timeout: int
+        self, backend: Backend, agent: Agent, subscriber: Subscriber, cmd_id: object, timeout: int
     ) -> None:
-        self._stage = stage
+        self._backend = backend
         self._agent = agent
         self._subscriber = subscriber
         self.cmd_id = cmd_id
@@ -238,7 +240,7 @@ class Stream:
 
     async def lament(self) -> None:
         """Say that there is no way to the agent, as soon as the server knows; an end is not told."""
-        if not await self._stage.bus.reached():
+        if not await self._backend.bus.reached():
             words = f"[ERROR] Could not connect to NATS: {NO_BUS}"
             self._subscriber.offer(json.dumps({"cmd_id": self.cmd_id, "output": words}))
 
@@ -253,7 +255,7 @@ class Stream:
 
     def _offer(self, frame: Frame) -> None:
         listening = asyncio.get_running_loop().time() < self._until
-        if listening and self._stage.bus.up and not self._stage.losses.take(frame):
+        if listening and self._backend.bus.up and not self._backend.losses.take(frame):
             self._subscriber.offer(json.dumps(frame))
 
 

@@ -1,6 +1,6 @@
 """Rows of the stock server's database, as plain dicts of what its JSON shows.
 
-Below: `forms.py` checks what comes in. Above: the rooms that have such things. Pure: the clock is handed in.
+Below: `forms.py` checks what comes in. Above: the views that have such things. Pure: the clock is handed in.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from trmm_async.testing.forms import Form
 
-    from .room import Fields
+    from .view import Fields
 
 __all__ = ["Row", "Table"]
 

@@ -15,16 +15,16 @@ from trmm_async.testing.runner import Order
 from . import schedules
 from .checks import readable
 from .reach import brief, given_tasks
-from .room import Fields, crash, refuse, said
-from .sight import Sight
+from .view import Fields, crash, refuse, said
+from .visibility import Visibility
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from trmm_async.testing.backend import Backend
     from trmm_async.testing.ledger import Run
     from trmm_async.testing.nouns import Agent
     from trmm_async.testing.replies import Asked, Reply
-    from trmm_async.testing.stage import Stage
 
     from .table import Row
 
@@ -49,11 +49,11 @@ NEEDED = {
 class Tasks:
     """`/tasks/…` and `/agents/{agent_id}/tasks/`."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._world = stage.world
-        self._database = stage.database
-        self._sight = Sight(stage)
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._world = backend.world
+        self._database = backend.database
+        self._visibility = Visibility(backend)
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -70,7 +70,7 @@ class Tasks:
 
     def all(self, asked: Asked) -> Reply:
         """`GET /tasks/`: all of them, the policies' too; without results."""
-        rows, pks = self._database.all_tasks(), {agent.pk for agent in self._sight.agents(asked)}
+        rows, pks = self._database.all_tasks(), {agent.pk for agent in self._visibility.agents(asked)}
         return said([self._shown(row) for row in rows if row["agent"] is None or row["agent"] in pks])
 
     def of_agent(self, asked: Asked) -> Reply:
@@ -79,7 +79,7 @@ class Tasks:
         own = [row for row in self._database.all_tasks() if row["agent"] == agent.pk]
         rows = self._database.on_agents.items()
         on_it = {number: row for (what, number, pk), row in rows if (what, pk) == ("task", agent.pk)}
-        given = [shown(self._stage, row, on_it) for row in given_tasks(self._database, agent)]
+        given = [shown(self._backend, row, on_it) for row in given_tasks(self._database, agent)]
         return said([*(self._shown(row, result=True) for row in own), *given])
 
     def get(self, asked: Asked) -> Reply:
@@ -88,11 +88,11 @@ class Tasks:
 
     def _task(self, asked: Asked) -> Row:
         row = self._database.task(asked.params["id"])
-        self._sight.check_agent(asked, self._database.agent_of(row))
+        self._visibility.check_agent(asked, self._database.agent_of(row))
         return row
 
     def _shown(self, row: Row, *, result: bool = False) -> Row:
-        return shown(self._stage, row, self._database.results if result else {})
+        return shown(self._backend, row, self._database.results if result else {})
 
     def create(self, asked: Asked) -> Reply:
         """`POST /tasks/`: for an `agent`, by its id, or a `policy`; the answer is always the same."""
@@ -100,7 +100,7 @@ class Tasks:
         self._database.all_tasks()
         if "agent" in body:
             agent = self._world.agent(str(body["agent"]))
-            self._sight.check_agent(asked, agent)
+            self._visibility.check_agent(asked, agent)
             body["agent"] = agent.pk
             if "task_type" not in body:
                 crash()
@@ -114,8 +114,8 @@ class Tasks:
         self._database.task_changed(row)
         row["win_task_name"] = row["win_task_name"] or f"TacticalRMM_{row['id']:035}"
         if (owner := self._database.agent_of(row)) is not None and row["policy"] is None:
-            self._stage.runner.later(self._hand_over(row, owner))
-        self._stage.diary.log(
+            self._backend.runner.later(self._hand_over(row, owner))
+        self._backend.activity.log(
             asked.user, "add", "automatedtask", f"{asked.user} added automatedtask {row['name']}"
         )
         return said(CREATED)
@@ -138,7 +138,7 @@ class Tasks:
         """`DELETE /tasks/{id}/`: of an agent when it has answered; of a policy at once, of both never."""
         row = self._task(asked)
         number, agent = int(str(row["id"])), self._database.agent_of(row)
-        if agent is None or (row["policy"] is None and (self._stage.bus.hears(agent) or _is_posix(agent))):
+        if agent is None or (row["policy"] is None and (self._backend.bus.hears(agent) or _is_posix(agent))):
             self._world.tasks.pop(number, None)
             self._database.tasks.remove(number)
             self._database.task_changed(row)
@@ -150,7 +150,7 @@ class Tasks:
 
     async def _hand_over(self, row: Row, agent: Agent) -> None:
         """Bring a new task to its agent; what runs no Windows gets it when it is due."""
-        hears = self._stage.bus.hears(agent) or _is_posix(agent)
+        hears = self._backend.bus.hears(agent) or _is_posix(agent)
         number = int(str(row["id"]))
         first = self._database.first_result(number, agent)
         self._database.results.setdefault(number, first | {"sync_status": "synced" if hears else "initial"})
@@ -163,10 +163,10 @@ class Tasks:
         row, body = self._task(asked), Fields.of(asked)
         chosen = str(body.get("agent_id", ""))
         if chosen:
-            self._sight.check_agent_id(asked, chosen)
+            self._visibility.check_agent_id(asked, chosen)
         agent = self._world.agents.get(chosen) if chosen else self._database.agent_of(row)
-        if agent is not None and self._stage.bus.hears(agent):
-            self._stage.runner.later(perform(self._stage, row, agent))
+        if agent is not None and self._backend.bus.hears(agent):
+            self._backend.runner.later(perform(self._backend, row, agent))
         return said(f"{row['name']} will now be run.")
 
 
@@ -178,9 +178,9 @@ def _version(agent: Agent) -> tuple[int, ...]:
     return tuple(int(part) for part in agent.version.split(".") if part.isdecimal())
 
 
-async def perform(stage: Stage, row: Row, agent: Agent) -> None:
+async def perform(backend: Backend, row: Row, agent: Agent) -> None:
     """Run the actions of a task on an agent, and keep what came of it."""
-    number, database = int(str(row["id"])), stage.database
+    number, database = int(str(row["id"])), backend.database
     result = database.first_result(number, agent)
     if row["policy"] is not None:
         result = database.result_of_policy("task", number, agent)
@@ -188,8 +188,8 @@ async def perform(stage: Stage, row: Row, agent: Agent) -> None:
         database.results[number] = result
     result["run_status"] = "running"
     actions = row["actions"] if isinstance(row["actions"], list) else []
-    runs = [await stage.runner.start(agent, _order(action)).outcome() for action in actions]
-    result |= _outcome(runs) | {"last_run": iso(stage.world.clock())}
+    runs = [await backend.runner.start(agent, _order(action)).outcome() for action in actions]
+    result |= _outcome(runs) | {"last_run": iso(backend.world.clock())}
 
 
 def _order(action: Row) -> Order:
@@ -230,14 +230,14 @@ def _examine_actions(actions: object) -> None:
                 raise wrong({"actions": [words]})
 
 
-def shown(stage: Stage, row: Row, results: Mapping[int, Row]) -> Row:
+def shown(backend: Backend, row: Row, results: Mapping[int, Row]) -> Row:
     """Return a task as the server shows it: with its result, if `results` has one."""
     number = row["assigned_check"]
-    check = stage.database.checks.rows.get(number) if isinstance(number, int) else None
+    check = backend.database.checks.rows.get(number) if isinstance(number, int) else None
     return {
         **row,
-        **({"check_name": readable(stage, check)} if check else {}),
+        **({"check_name": readable(backend, check)} if check else {}),
         "schedule": schedules.words(row),
-        "alert_template": brief(stage.database, stage.database.agent_of(row), "task"),
+        "alert_template": brief(backend.database, backend.database.agent_of(row), "task"),
         "task_result": results.get(int(str(row["id"])), {}),
     }

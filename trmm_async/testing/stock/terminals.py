@@ -15,9 +15,9 @@ from trmm_async.testing.runner import Order
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from trmm_async.testing.backend import Backend
     from trmm_async.testing.events import Subscriber
     from trmm_async.testing.nouns import Agent
-    from trmm_async.testing.stage import Stage
 
     from .accounts import User
 
@@ -39,8 +39,8 @@ FOUND = re.compile(r"(?:bash|sh|zsh|fish|cmd\.exe|powershell\.exe|pwsh\.exe)$", 
 class Terminal:
     """One session: `start` it, type with `input`, end it with `kill`."""
 
-    def __init__(self, stage: Stage, user: User, agent: Agent | None, session_id: str) -> None:
-        self._stage = stage
+    def __init__(self, backend: Backend, user: User, agent: Agent | None, session_id: str) -> None:
+        self._backend = backend
         self._user = user
         self._agent = agent
         self._session_id = session_id
@@ -82,7 +82,7 @@ class Terminal:
         shell = str(content.get("shell") or "").strip() or TOKENS.get(plat, ("bash",))[0]
         if not _valid(shell, plat):
             self._fail(subscriber, INVALID.get(plat, "Unsupported agent platform."), "invalid_shell")
-        elif not self._stage.bus.up:
+        elif not self._backend.bus.up:
             self._fail(subscriber, "Failed to start terminal session.", "terminal_start_failed")
         elif shell.lower() not in TOKENS.get(plat, ()) and not FOUND.search(shell):
             self._fail(subscriber, "exec: file not found", "terminal_start_failed")
@@ -111,19 +111,19 @@ class Terminal:
 
     def _run(self, subscriber: Subscriber, line: str) -> None:
         agent = self._agent
-        if agent is None or not self._stage.bus.hears(agent):
+        if agent is None or not self._backend.bus.hears(agent):
             return
         order = Order(
             script=0, output="terminal", args=(), timeout=SECONDS, command=line, shell=self._shell or "",
             username=self._user.username, printed=lambda chunk: self._print(subscriber, chunk),
         )  # fmt: skip
-        execution = self._stage.runner.start(agent, order)
+        execution = self._backend.runner.start(agent, order)
 
         async def finish() -> None:
             if not (await execution.outcome()).lost:
                 self._print(subscriber, self._prompt)
 
-        self._stage.hub.spawn(finish())
+        self._backend.hub.spawn(finish())
 
     def _end(self, subscriber: Subscriber) -> None:
         if self._shell is not None:
@@ -132,7 +132,7 @@ class Terminal:
 
     def _print(self, subscriber: Subscriber, text: str, exit_code: int | None = None) -> None:
         """Pass on what the agent prints; one that is not there prints nothing."""
-        if self._agent is None or not self._stage.bus.hears(self._agent):
+        if self._agent is None or not self._backend.bus.hears(self._agent):
             return
         self._messages += 1
         data = {

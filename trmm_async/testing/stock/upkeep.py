@@ -1,6 +1,6 @@
 """The stock server's upkeep: its maintenance, its schedules, tests of mail and messages, how it is.
 
-Below: `database.py`, `diary.py`. Above: `dialect.py`. Nothing is mailed: a test is refused as by a
+Below: `database.py`, `activity_log.py`. Above: `dialect.py`. Nothing is mailed: a test is refused as by a
 server that has nobody to write to, and succeeds where the settings name a recipient.
 """
 
@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from trmm_async.testing.replies import Reply
 from trmm_async.testing.routing import Route
 
-from .room import Fields, crash, refuse, said
 from .setup_rows import MON_TOKEN
+from .view import Fields, crash, refuse, said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from trmm_async.testing.backend import Backend
     from trmm_async.testing.replies import Asked
-    from trmm_async.testing.stage import Stage
 
 __all__ = ["Upkeep"]
 
@@ -31,11 +31,11 @@ LATEST_AGENT = "2.11.0"
 class Upkeep:
     """The rest of `/core/…`."""
 
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._world = stage.world
-        self._database = stage.database
-        self._diary = stage.diary
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._world = backend.world
+        self._database = backend.database
+        self._activity = backend.activity
 
     def routes(self) -> Sequence[Route]:
         """Return its calls."""
@@ -76,15 +76,15 @@ class Upkeep:
         return count
 
     def _actions(self) -> int:
-        done = [number for number, row in self._diary.actions.items() if row["status"] == "completed"]
+        done = [number for number, row in self._activity.actions.items() if row["status"] == "completed"]
         for number in done:
-            del self._diary.actions[number]
+            del self._activity.actions[number]
         return len(done)
 
     def _logs(self) -> int:
-        rows = [number for number, row in self._diary.audit.items() if row["action"] == "check_run"]
+        rows = [number for number, row in self._activity.audit.items() if row["action"] == "check_run"]
         for number in rows:
-            del self._diary.audit[number]
+            del self._activity.audit[number]
         return len(rows)
 
     # -- mail, messages and how it is ------------------------------------------------------------------------
@@ -112,12 +112,13 @@ class Upkeep:
         services = ("mesh", "daphne", "celery", "celerybeat", "redis", "nats", "nats-api")
         return said(
             {
-                "version": self._stage.version, "latest_agent_version": LATEST_AGENT,
+                "version": self._backend.version, "latest_agent_version": LATEST_AGENT,
                 "agent_count": len(self._world.agents), "client_count": len(self._world.clients),
                 "site_count": len(self._world.sites), "disk_usage_percent": 27, "mem_usage_percent": 22,
                 "days_until_cert_expires": 89, "cert_expired": False, "redis_ping": True,
                 "celery_queue_len": 0, "celery_queue_health": "healthy",
-                "nats_std_ping": self._stage.bus.up, "nats_ws_ping": self._stage.bus.up, "mesh_ping": True,
+                "nats_std_ping": self._backend.bus.up, "nats_ws_ping": self._backend.bus.up,
+                "mesh_ping": True,
                 "services_running": dict.fromkeys(services, True),
             }
         )  # fmt: skip
