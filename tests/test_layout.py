@@ -43,8 +43,9 @@ TESTED_BY_OTHERS: Final = """
     dialects/stock/agent_answers dialects/stock/bulk dialects/stock/checks dialects/stock/creation
     dialects/stock/dashboard dialects/stock/login dialects/stock/task_lookups dialects/stock/tasks
     engines/faults engines/jetstream engines/nats_link engines/redis_link engines/tunnel
-    events hidden kinds outcomes profiles saved_text version
-    fleet/collector fleet/guards fleet/plan fleet/scheduler fleet/sharing fleet/storage
+    events hidden kinds outcomes profiles raw_calls saved_text version
+    fleet/collector fleet/dispatcher fleet/guards fleet/plan fleet/scheduler fleet/sharing
+    fleet/storage
     fleet/sqlite/files fleet/sqlite/inspection fleet/sqlite/rows fleet/sqlite/threaded
     resources/api resources/dashboard resources/filters resources/gathering resources/server_watch
     resources/snapshots
