@@ -37,8 +37,8 @@ OF_NO_MODULE: Final = {
 
 TESTED_BY_OTHERS: Final = """
     ansible/inventory/trmm
-    cli/asking cli/files cli/forms cli/grouping cli/host_files cli/keys cli/main cli/options
-    cli/progress cli/report cli/rows cli/run_options cli/serving
+    cli/files cli/forms cli/groups cli/host_files cli/keys cli/main cli/options cli/progress
+    cli/prompts cli/report cli/rows cli/run_options cli/services
     dialects/base
     dialects/stock/agent_answers dialects/stock/bulk dialects/stock/checks dialects/stock/creation
     dialects/stock/dashboard dialects/stock/login dialects/stock/task_lookups dialects/stock/tasks
@@ -52,12 +52,12 @@ TESTED_BY_OTHERS: Final = """
     script_runs/commands script_runs/tracked
     shared/examination shared/queue shared/store shared/window
     stream/arrivals stream/reader_position stream/runs stream/settings stream/snapshots
-    testing/stock/accounts testing/stock/agent_shapes testing/stock/alert_templates
-    testing/stock/core testing/stock/custom_fields testing/stock/database testing/stock/diary
-    testing/stock/dispatch testing/stock/endpoint testing/stock/fleetwork testing/stock/late
-    testing/stock/losses testing/stock/machines testing/stock/models testing/stock/people
-    testing/stock/pulse testing/stock/registry testing/stock/room testing/stock/setup_rows
-    testing/stock/table testing/stock/terminals testing/stock/upkeep
+    testing/stock/accounts testing/stock/activity_log testing/stock/agent_shapes
+    testing/stock/agent_software testing/stock/agent_upkeep testing/stock/alert_templates
+    testing/stock/core testing/stock/custom_fields testing/stock/database testing/stock/dispatch
+    testing/stock/interval testing/stock/losses testing/stock/machines testing/stock/models
+    testing/stock/people testing/stock/policy_cache testing/stock/registry testing/stock/setup_rows
+    testing/stock/table testing/stock/terminals testing/stock/upkeep testing/stock/view
     transport/attempt transport/hooks transport/inflate transport/pool transport/raw
     transport/server transport/tracing
     webhooks/delivery
