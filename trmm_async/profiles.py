@@ -1,8 +1,8 @@
-"""Which server, with which settings and which key: what is given, the environment, the file of profiles.
+"""Finds a server's address, settings and key: from options, the environment and the file of profiles.
 
-Below the client and the command line, which find the same by it. A key belongs to the address it stands
-beside: one that stands beside another address is never sent. Nobody is asked here;
-written is a dialect that was found, and no more.
+The client and the command line use it, and so find the same. A key belongs to the address that it is given
+with, and is never sent to another one. This module asks no questions, and writes nothing but a dialect that
+was detected.
 """
 
 import os
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
+from typing import Any, Final, Literal, Self, TypeVar
 from urllib.parse import urlsplit
 
 from trmm_async.addresses import same_server
@@ -26,9 +26,7 @@ from trmm_async.hidden import hide
 from trmm_async.limits import RateLimit
 from trmm_async.plaintext import alike
 from trmm_async.saved_text import bare, code_page, decoded
-
-if TYPE_CHECKING:
-    import ssl as tls
+from trmm_async.tls_files import tls_context
 
 __all__ = [
     "DIALECTS",
@@ -40,7 +38,6 @@ __all__ = [
     "Profile",
     "Settings",
     "cache_folder",
-    "certificate_files",
     "client_settings",
     "FoundSettings",
     "config_path",
@@ -55,7 +52,6 @@ __all__ = [
     "remember_dialect",
     "resolve",
     "telling",
-    "tls_context",
     "way_to",
 ]
 
@@ -63,7 +59,7 @@ T = TypeVar("T")
 _HOMELESS: Final = "there is no home folder to keep profiles in: name a file by TRMM_CONFIG"
 DIALECTS: Final = ("auto", "gateway", "stock")
 SERVICE: Final = "trmm"
-"""What our keys are filed under in a keyring; the address is the user name."""
+"""The service name of our keys in a keyring. The user name is the server's address."""
 VARIABLES: Final[Mapping[str, str]] = {
     "url": "TRMM_URL",
     "api_key": "TRMM_API_KEY",
@@ -77,14 +73,14 @@ VARIABLES: Final[Mapping[str, str]] = {
     "ca": "TRMM_CA",
     "cert": "TRMM_CERT",
 }
-"""All that is read of the environment, by what it says."""
+"""The environment variables that are read, by what they contain."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """What stands on the command line for all commands.
+    """The options of the command line that apply to all commands.
 
-    `as_others_do`: `HTTPS_PROXY` and `NO_PROXY` are heeded as well. An empty `proxy` is none at all.
+    `as_others_do`: `HTTPS_PROXY` and `NO_PROXY` are read as well. An empty `proxy` means no proxy.
     """
 
     url: str | None = None
@@ -101,7 +97,7 @@ class Given:
 
 @dataclass(frozen=True)
 class Profile:
-    """One server in the file. `keyring` says that its key is in the system's keyring."""
+    """One server in the file. `keyring`: its key is in the system's keyring."""
 
     name: str
     url: str = ""
@@ -122,7 +118,7 @@ class Book:
 
     Attributes:
         exposed: what is wrong with its permissions; None if nothing is.
-        problem: why it can't be read, and what to do; None if it can. It matters only to who needs it.
+        problem: why it can't be read, and what to do; None if it can. Raised only if the file is needed.
     """
 
     path: Path
@@ -132,13 +128,13 @@ class Book:
     problem: str | None = None
 
     def checked(self) -> Self:
-        """The book, if it could be read."""
+        """The book. Raises `InvalidRequestError` if it could not be read."""
         if self.problem:
             raise InvalidRequestError(self.problem)
         return self
 
     def find(self, name: str) -> Profile:
-        """The profile of this name."""
+        """The profile of this name. Raises `InvalidRequestError` if there is none."""
         self.checked()
         if name not in self.profiles:
             there = ", ".join(sorted(self.profiles)) or "none: `trmm login` writes one"
@@ -149,9 +145,9 @@ class Book:
 
 @dataclass(frozen=True)
 class Settings:
-    """What a client is made with, but for the key. `profile` is there if it is one for this server.
+    """A client's settings without the key. `profile` is set if the profile is one for this server.
 
-    `profile_first` says that the profile was asked for, and goes before the environment.
+    `profile_first`: the profile was asked for by an option, so it takes precedence over the environment.
     """
 
     url: str
@@ -168,7 +164,7 @@ class Settings:
 
 
 def config_path(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where the profiles are: `TRMM_CONFIG`, or `trmm/config.toml` in the platform's config folder."""
+    """The path of the file: `TRMM_CONFIG`, or `trmm/config.toml` in the platform's configuration folder."""
     if named := _variable(environ, "config"):
         return Path(named)
     try:
@@ -183,14 +179,18 @@ def config_path(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def cache_folder() -> Path:
-    """The platform's folder for what can be made anew. It needs the extra `[cli]`."""
+    """The platform's folder for cached data. It needs the extra `[cli]`."""
     from platformdirs import user_cache_path  # noqa: PLC0415 - an extra
 
     return user_cache_path("trmm", appauthor=False)
 
 
 def resolve(given: Given, book: Book, environ: Mapping[str, str] = os.environ) -> Settings:
-    """The settings in force."""
+    """The settings that apply, by options, profile and environment.
+
+    Raises:
+        InvalidRequestError: there is no address, or a setting is wrong.
+    """
     profile, first = _profile(given, book, environ)
     of_profile = (f"profile {profile.name}", profile.url) if profile else ("", "")
     environment = (VARIABLES["url"], _variable(environ, "url"))
@@ -226,7 +226,7 @@ def way_to(
     *,
     first: bool = False,
 ) -> dict[str, Any]:
-    """How the server is reached: `proxy`, `ca` and `cert` of its `Settings`. `first`: see `Settings`."""
+    """How to connect to the server: `proxy`, `ca` and `cert` of `Settings`; `first` is `profile_first`."""
     return {
         "proxy": _proxy(url, given, profile, book, environ, first=first),
         **_tls_files(given, profile, environ, first),
@@ -242,7 +242,7 @@ def _proxy(
     *,
     first: bool,
 ) -> str | None:
-    """Which proxy: an option, ours, the profile's, or the one for all programs, as curl knows it."""
+    """The proxy: of the option, of our variable, of the profile, or of the variable that curl reads."""
     if given.proxy is not None:
         return hide(bare(given.proxy)) or None
     if ours := _address("proxy", profile, book, environ, first):
@@ -256,7 +256,7 @@ def _proxy(
 
 
 def _is_spared(host: str, spared: str) -> bool:
-    """Whether `NO_PROXY` names this host: itself, a domain above it, a network that it is in, or all."""
+    """Whether `NO_PROXY` contains this host, a domain above it, a network that it is in, or `*`."""
     for name in spared.lower().replace(",", " ").split():
         plain = name.partition("://")[2] or name
         plain = plain if plain.count(":") > 1 else plain.partition(":")[0]
@@ -283,7 +283,7 @@ def _tls_files(
 def _address(
     what: str, profile: Profile | None, book: Book, environ: Mapping[str, str], first: bool
 ) -> str | None:
-    """An address that may have a password in it, which is treated in the file as a key is."""
+    """An address that may contain a password, so it is not used from a file that others can read."""
     of_profile = bare(getattr(profile, what) or "") if profile else ""
     of_environment = _variable(environ, what)
     for url in _ordered(of_environment, of_profile, first):
@@ -327,7 +327,11 @@ def _dialect(name: str) -> str:
 
 
 def read_book(path: Path | None = None) -> Book:
-    """The profiles of the file; none if there is no file."""
+    """Read the file of profiles. A missing file has no profiles.
+
+    Raises:
+        InvalidRequestError: the file is no TOML, or has values of wrong types.
+    """
     try:
         path = path or config_path()
     except RuntimeError:  # platformdirs', for a user without a home
@@ -380,7 +384,7 @@ def _text(path: Path, where: str, value: object) -> str | None:
 
 def _exposed(status: os.stat_result) -> str | None:
     if os.name == "nt":
-        return None  # there the folder's access list keeps others out, and the mode says nothing
+        return None  # on Windows the folder's access list protects the file, and the mode says nothing
     if status.st_uid not in {os.getuid(), 0}:
         return "it belongs to another user"
     if status.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
@@ -390,17 +394,17 @@ def _exposed(status: os.stat_result) -> str | None:
 
 @dataclass(frozen=True)
 class Key:
-    """A key, and in words where it is from."""
+    """A key, and a text that says where it was found."""
 
     value: str = field(repr=False)
     source: str
 
 
 def find_key(settings: Settings, book: Book, environ: Mapping[str, str] = os.environ) -> Key | None:
-    """The key for this server: from the environment, its profile, the keyring; None if it is in none.
+    """The key for this server: from the environment, the profile or the keyring; None if there is none.
 
     Raises:
-        InvalidRequestError: it is in the file, where others can read it; or not in the keyring.
+        InvalidRequestError: the key is in a file that others can read, or is not in the keyring.
         KeySourceError: the keyring can't be read.
     """
     if settings.profile_first:
@@ -409,7 +413,7 @@ def find_key(settings: Settings, book: Book, environ: Mapping[str, str] = os.env
 
 
 def no_key(settings: Settings, book: Book, environ: Mapping[str, str] = os.environ) -> InvalidRequestError:
-    """To raise: there is no key for this server."""
+    """The error to raise if there is no key for this server."""
     url = environ.get(VARIABLES["url"])
     other = f" (that in TRMM_API_KEY is for {url})" if _variable(environ, "api_key") and url else ""
     return InvalidRequestError(
@@ -442,7 +446,7 @@ def _key_of_profile(settings: Settings, book: Book) -> Key | None:
 
 def _key_of_keyring(url: str) -> str:
     with telling("the keyring can't be read"):
-        # As it stands in the profile: so `trmm login` has filed it.
+        # The URL as it is in the profile, since `trmm login` used it as the user name.
         value = keyring_library().get_password(SERVICE, url.rstrip("/"))
     if not value:
         raise InvalidRequestError(f"the keyring has no key for {url}: `trmm login --keyring` puts it there")
@@ -451,7 +455,7 @@ def _key_of_keyring(url: str) -> str:
 
 @contextmanager
 def telling(what: str, advice: str = "") -> Iterator[None]:
-    """A keyring's error as one of ours: each kind of keyring has its own, and one may fail to be loaded."""
+    """Convert every error of a keyring: each kind of keyring has its own, and importing one may fail."""
     try:
         yield
     except (InvalidRequestError, KeySourceError):
@@ -462,7 +466,7 @@ def telling(what: str, advice: str = "") -> Iterator[None]:
 
 
 def keyring_library() -> Any:
-    """The library `keyring`, an extra, which is loaded where a key is in one."""
+    """Import the library `keyring`, an extra, which is needed only if a key is in a keyring."""
     try:
         import keyring  # noqa: PLC0415
         import keyring.errors  # noqa: PLC0415
@@ -472,7 +476,7 @@ def keyring_library() -> Any:
 
 
 def rate_limit_of(text: str | None, what: str = "the rate limit") -> RateLimit | Literal["default"] | None:
-    """What a text says of the limit: "100/60", "none"; no text, the default."""
+    """Read a rate limit from a text: "100/60", or "none"; None is the default."""
     if text is None:
         return "default"
     if text == "none":
@@ -485,94 +489,34 @@ def rate_limit_of(text: str | None, what: str = "the rate limit") -> RateLimit |
 
 
 def client_settings(settings: Settings) -> dict[str, Any]:
-    """What a client takes besides its address and its key."""
+    """The arguments of `TRMM` besides the URL and the key."""
     return {
         "dialect": settings.dialect,
         "rate_limit": rate_limit_of(settings.rate_limit),
         "allow_http": settings.allow_http,
         "shared_limits": settings.shared_limits,
         "proxy": settings.proxy,
-        "ssl": tls_context(settings),
+        "ssl": tls_context(settings.ca, settings.cert),
     }
-
-
-def tls_context(settings: Settings) -> "tls.SSLContext | None":
-    """What TLS is spoken with, if an authority or a client's certificate is named; None for the default.
-
-    Raises:
-        InvalidRequestError: a file can't be read, or has no such thing.
-    """
-    if not (settings.ca or settings.cert):
-        return None
-    import ssl as tls  # noqa: PLC0415 - it takes a while, and most need none
-
-    context = tls.create_default_context()
-    if settings.ca:
-        path = Path(settings.ca).expanduser()
-        try:
-            context.load_verify_locations(path)
-        except (OSError, ValueError) as error:
-            why = _lacking(path, "certificate") or str(error)
-            raise _unusable("ca", settings.ca, "a PEM of an authority", why) from error
-    if settings.cert:
-        shown, key = certificate_files(settings.cert)
-        try:
-            context.load_cert_chain(shown, key, password=_no_password)
-        except (OSError, ValueError) as error:
-            why = _lacking(shown, "certificate") or _lacking(key or shown, "private key")
-            if not why:
-                is_other = getattr(error, "reason", None) == "KEY_VALUES_MISMATCH"
-                why = "the key is that of another certificate" if is_other else str(error)
-            raise _unusable("cert", settings.cert, "FILE or FILE:KEY, both PEM", why) from error
-    return context
-
-
-def certificate_files(text: str) -> tuple[Path, Path | None]:
-    """Certificate and key; one file may have both, and a colon may be part of a name."""
-    file, colon, key = text.rpartition(":")
-    if not colon or len(file) <= 1 or Path(text).expanduser().exists():
-        return Path(text).expanduser(), None
-    return Path(file).expanduser(), Path(key).expanduser()
-
-
-def _no_password() -> str:
-    # Otherwise OpenSSL would ask on the terminal.
-    raise ValueError("the key is encrypted; keep it without a password, readable for you alone")
-
-
-def _lacking(path: Path, what: str) -> str:
-    """Why there is no such thing in a file that is to have it; empty if there seems to be one."""
-    try:
-        found = path.read_bytes()
-    except OSError as error:
-        return f"{path}: {error.strerror or error}"
-    if f"{what.upper()}-----".encode() in found:
-        return ""
-    hint = "" if b"-----BEGIN " in found else " in PEM; openssl makes PEM of other forms"
-    return f"there is no {what} in {path.name}{hint}"
-
-
-def _unusable(what: str, given: str, wanted: str, why: str) -> InvalidRequestError:
-    return InvalidRequestError(f"{what}: {given} can't be used as {wanted}: {why}")
 
 
 @dataclass(frozen=True)
 class FoundSettings:
-    """What a client is made with; `remember` is told the dialect once it is found out, off the event loop."""
+    """The arguments of a `TRMM`. `remember` is called with the detected dialect, in a thread."""
 
     settings: dict[str, Any] = field(repr=False)
     remember: Callable[[str], None] | None = None
 
 
 def from_environment(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> FoundSettings:
-    """All that a client takes, by the environment. The file is read only if a profile is named there.
+    """The arguments of a client by the environment. The file is read only if a profile is named there.
 
     Args:
-        given: what goes before it.
+        given: arguments that take precedence.
         environ: the environment.
 
     Raises:
-        InvalidRequestError: an address or a key is missing, or something can't be.
+        InvalidRequestError: the address or the key is missing, or a setting is wrong.
         KeySourceError: the keyring can't be read.
     """
     named = _variable(environ, "profile")
@@ -586,10 +530,10 @@ def from_environment(given: Mapping[str, Any], environ: Mapping[str, str] = os.e
 def from_profile(
     name: object, given: Mapping[str, Any], environ: Mapping[str, str] = os.environ
 ) -> FoundSettings:
-    """All that a client takes, by a profile; what doesn't stand in it by the environment.
+    """The arguments of a client by a profile. What the profile doesn't set is read from the environment.
 
     Raises:
-        InvalidRequestError: there is no such profile, no key for it, or something can't be.
+        InvalidRequestError: there is no such profile, it has no key, or a setting is wrong.
         KeySourceError: the keyring can't be read.
     """
     if not isinstance(name, str) or not name:
@@ -610,7 +554,7 @@ def _found(given: Given, book: Book, environ: Mapping[str, str], before: Mapping
 
 
 def memory_of(settings: Settings, book: Book) -> Callable[[str], None] | None:
-    """Writes the dialect that is found out into the profile, by which it is not told; None where it is."""
+    """A function that writes the detected dialect into the profile; None if the dialect is set already."""
     profile = settings.profile
     if profile is None or profile.dialect is not None or settings.dialect != "auto":
         return None
@@ -618,10 +562,10 @@ def memory_of(settings: Settings, book: Book) -> Callable[[str], None] | None:
 
 
 def remember_dialect(path: Path, name: str, dialect: str) -> None:
-    """Write the dialect that was found into a profile that somebody has written by hand, without one.
+    """Write the detected dialect into a profile, which saves one request the next time.
 
-    It saves a request the next time, and no more. So one line is added, comments and all else stay, and where
-    that can't be done for certain (an inline table, a file of somebody else) nothing is.
+    One line is added, and comments and everything else stay. If that is not certain to work (an inline table,
+    a file of another user), nothing is written.
     """
     with suppress(OSError, UnicodeDecodeError, tomllib.TOMLDecodeError):
         path = path.resolve(strict=True)  # a link to the file stays
@@ -635,9 +579,9 @@ def remember_dialect(path: Path, name: str, dialect: str) -> None:
         for head in re.finditer(r"^[ \t]*\[.+\][^\r\n]*(\r?\n|$)", text, re.MULTILINE):
             end = head[1] or "\n"
             with_it = f'{text[: head.start(1)]}{end}dialect = "{dialect}"{end}{text[head.end() :]}'
-            # What is between brackets may be a line of a long text, or name another table: this tells.
+            # The line in brackets may be a part of a long text, or the head of another table: compare.
             with suppress(tomllib.TOMLDecodeError):
-                # Nothing of what somebody has written meanwhile is written over.
+                # Nor is anything overwritten that somebody has written meanwhile.
                 if tomllib.loads(with_it) == wanted and path.read_bytes() == before:
                     with replacing(path) as aside:
                         aside.write_bytes(with_it.encode())

@@ -24,8 +24,9 @@ from trmm_async.engines.address import authority, proxy_address, redis_address
 from trmm_async.engines.faults import EngineAwayError, EngineRefusedError
 from trmm_async.engines.tunnel import tunnelled
 from trmm_async.hidden import hide
-from trmm_async.profiles import VARIABLES, tls_context
+from trmm_async.profiles import VARIABLES
 from trmm_async.saved_text import bare
+from trmm_async.tls_files import tls_context
 from trmm_async.tls_trouble import tls_trouble
 
 __all__ = ["Finding", "examine"]
@@ -63,7 +64,7 @@ async def examine(login: Login) -> AsyncIterator[Finding]:
     yield Finding("key", "ok", f"from {login.key.source}")
     parts = urlsplit(settings.url)
     try:
-        context = tls_context(settings) or ssl.create_default_context()
+        context = tls_context(settings.ca, settings.cert) or ssl.create_default_context()
         if settings.proxy:
             peek = await _peek_through(settings.proxy, parts, context)
         else:

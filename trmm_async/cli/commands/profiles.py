@@ -25,10 +25,10 @@ from trmm_async.profiles import (
     Given,
     Profile,
     Settings,
-    certificate_files,
     read_book,
     way_to,
 )
+from trmm_async.tls_files import certificate_files
 
 __all__ = ["add_to"]
 
