@@ -32,8 +32,8 @@ __all__ = [
     "DIALECTS",
     "SERVICE",
     "VARIABLES",
-    "Book",
-    "Given",
+    "ProfileFile",
+    "GlobalOptions",
     "Key",
     "Profile",
     "Settings",
@@ -45,14 +45,14 @@ __all__ = [
     "from_environment",
     "from_profile",
     "keyring_library",
-    "memory_of",
+    "dialect_writer",
     "no_key",
     "rate_limit_of",
-    "read_book",
+    "read_profile_file",
     "remember_dialect",
     "resolve",
-    "telling",
-    "way_to",
+    "keyring_errors",
+    "connection_settings",
 ]
 
 T = TypeVar("T")
@@ -77,7 +77,7 @@ VARIABLES: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Given:
+class GlobalOptions:
     """The options of the command line that apply to all commands.
 
     `as_others_do`: `HTTPS_PROXY` and `NO_PROXY` are read as well. An empty `proxy` means no proxy.
@@ -113,7 +113,7 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class Book:
+class ProfileFile:
     """The file of profiles.
 
     Attributes:
@@ -185,7 +185,7 @@ def cache_folder() -> Path:
     return user_cache_path("trmm", appauthor=False)
 
 
-def resolve(given: Given, book: Book, environ: Mapping[str, str] = os.environ) -> Settings:
+def resolve(given: GlobalOptions, book: ProfileFile, environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings that apply, by options, profile and environment.
 
     Raises:
@@ -213,15 +213,15 @@ def resolve(given: Given, book: Book, environ: Mapping[str, str] = os.environ) -
         profile_first=first,
         source=source,
         shared_limits=_address("shared_limits", fitting, book, environ, first),
-        **way_to(url, given, fitting, book, environ, first=first),
+        **connection_settings(url, given, fitting, book, environ, first=first),
     )
 
 
-def way_to(
+def connection_settings(
     url: str,
-    given: Given,
+    given: GlobalOptions,
     profile: Profile | None,
-    book: Book,
+    book: ProfileFile,
     environ: Mapping[str, str] = os.environ,
     *,
     first: bool = False,
@@ -235,9 +235,9 @@ def way_to(
 
 def _proxy(
     url: str,
-    given: Given,
+    given: GlobalOptions,
     profile: Profile | None,
-    book: Book,
+    book: ProfileFile,
     environ: Mapping[str, str],
     *,
     first: bool,
@@ -270,7 +270,7 @@ def _is_spared(host: str, spared: str) -> bool:
 
 
 def _tls_files(
-    given: Given, profile: Profile | None, environ: Mapping[str, str], first: bool
+    given: GlobalOptions, profile: Profile | None, environ: Mapping[str, str], first: bool
 ) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for what in ("ca", "cert"):
@@ -281,7 +281,7 @@ def _tls_files(
 
 
 def _address(
-    what: str, profile: Profile | None, book: Book, environ: Mapping[str, str], first: bool
+    what: str, profile: Profile | None, book: ProfileFile, environ: Mapping[str, str], first: bool
 ) -> str | None:
     """An address that may contain a password, so it is not used from a file that others can read."""
     of_profile = bare(getattr(profile, what) or "") if profile else ""
@@ -301,7 +301,9 @@ def _ordered(of_environment: T, of_profile: T, profile_first: bool) -> tuple[T, 
     return (of_profile, of_environment) if profile_first else (of_environment, of_profile)
 
 
-def _profile(given: Given, book: Book, environ: Mapping[str, str]) -> tuple[Profile | None, bool]:
+def _profile(
+    given: GlobalOptions, book: ProfileFile, environ: Mapping[str, str]
+) -> tuple[Profile | None, bool]:
     """The profile, and whether it was asked for by an option."""
     if given.profile:
         return book.find(given.profile), True
@@ -326,7 +328,7 @@ def _dialect(name: str) -> str:
     raise InvalidRequestError(f"the dialect is {words}, not {name!r}{alike(name, DIALECTS)}")
 
 
-def read_book(path: Path | None = None) -> Book:
+def read_profile_file(path: Path | None = None) -> ProfileFile:
     """Read the file of profiles. A missing file has no profiles.
 
     Raises:
@@ -335,16 +337,16 @@ def read_book(path: Path | None = None) -> Book:
     try:
         path = path or config_path()
     except RuntimeError:  # platformdirs', for a user without a home
-        return Book(Path("config.toml"), problem=_HOMELESS)
+        return ProfileFile(Path("config.toml"), problem=_HOMELESS)
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             content = tomllib.loads(decoded(file.read(), code_page()))
     except FileNotFoundError:
-        return Book(path)
+        return ProfileFile(path)
     except OSError as error:
         reason = error.strerror or str(error)
-        return Book(
+        return ProfileFile(
             path, problem=f"{path} can't be read ({reason}): mend that, or name another by TRMM_CONFIG"
         )
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -353,7 +355,7 @@ def read_book(path: Path | None = None) -> Book:
     if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
         raise InvalidRequestError(f"{path}: profiles must be tables, as [profiles.name]")
     profiles = {name: _read_profile(path, name, table) for name, table in tables.items()}
-    return Book(path, _text(path, "default", content.get("default")), profiles, _exposed(status))
+    return ProfileFile(path, _text(path, "default", content.get("default")), profiles, _exposed(status))
 
 
 def _read_profile(path: Path, name: str, table: Mapping[str, Any]) -> Profile:
@@ -400,7 +402,7 @@ class Key:
     source: str
 
 
-def find_key(settings: Settings, book: Book, environ: Mapping[str, str] = os.environ) -> Key | None:
+def find_key(settings: Settings, book: ProfileFile, environ: Mapping[str, str] = os.environ) -> Key | None:
     """The key for this server: from the environment, the profile or the keyring; None if there is none.
 
     Raises:
@@ -412,7 +414,9 @@ def find_key(settings: Settings, book: Book, environ: Mapping[str, str] = os.env
     return _key_of_environment(settings, environ) or _key_of_profile(settings, book)
 
 
-def no_key(settings: Settings, book: Book, environ: Mapping[str, str] = os.environ) -> InvalidRequestError:
+def no_key(
+    settings: Settings, book: ProfileFile, environ: Mapping[str, str] = os.environ
+) -> InvalidRequestError:
     """The error to raise if there is no key for this server."""
     url = environ.get(VARIABLES["url"])
     other = f" (that in TRMM_API_KEY is for {url})" if _variable(environ, "api_key") and url else ""
@@ -429,7 +433,7 @@ def _key_of_environment(settings: Settings, environ: Mapping[str, str]) -> Key |
     return Key(hide(value), VARIABLES["api_key"])
 
 
-def _key_of_profile(settings: Settings, book: Book) -> Key | None:
+def _key_of_profile(settings: Settings, book: ProfileFile) -> Key | None:
     profile = settings.profile
     if profile is None or not same_server(profile.url, settings.url):
         return None
@@ -445,7 +449,7 @@ def _key_of_profile(settings: Settings, book: Book) -> Key | None:
 
 
 def _key_of_keyring(url: str) -> str:
-    with telling("the keyring can't be read"):
+    with keyring_errors("the keyring can't be read"):
         # The URL as it is in the profile, since `trmm login` used it as the user name.
         value = keyring_library().get_password(SERVICE, url.rstrip("/"))
     if not value:
@@ -454,7 +458,7 @@ def _key_of_keyring(url: str) -> str:
 
 
 @contextmanager
-def telling(what: str, advice: str = "") -> Iterator[None]:
+def keyring_errors(what: str, advice: str = "") -> Iterator[None]:
     """Convert every error of a keyring: each kind of keyring has its own, and importing one may fail."""
     try:
         yield
@@ -524,7 +528,7 @@ def from_environment(given: Mapping[str, Any], environ: Mapping[str, str] = os.e
         for what in ("url", "api_key"):
             if what not in given and not _variable(environ, what):
                 raise InvalidRequestError(f"the environment variable {VARIABLES[what]} is not set")
-    return _found(Given(), read_book() if named else Book(Path()), environ, given)
+    return _found(GlobalOptions(), read_profile_file() if named else ProfileFile(Path()), environ, given)
 
 
 def from_profile(
@@ -538,10 +542,12 @@ def from_profile(
     """
     if not isinstance(name, str) or not name:
         raise InvalidRequestError(f"a profile is named by a text, not {name!r}")
-    return _found(Given(profile=name), read_book(), environ, given)
+    return _found(GlobalOptions(profile=name), read_profile_file(), environ, given)
 
 
-def _found(given: Given, book: Book, environ: Mapping[str, str], before: Mapping[str, Any]) -> FoundSettings:
+def _found(
+    given: GlobalOptions, book: ProfileFile, environ: Mapping[str, str], before: Mapping[str, Any]
+) -> FoundSettings:
     url = before.get("url")
     settings = resolve(replace(given, url=url), book, environ)
     everything = {"url": settings.url, **client_settings(settings), **before}
@@ -550,10 +556,10 @@ def _found(given: Given, book: Book, environ: Mapping[str, str], before: Mapping
         if key is None:
             raise no_key(settings, book, environ)
         everything["api_key"] = key.value
-    return FoundSettings(everything, memory_of(settings, book) if "dialect" not in before else None)
+    return FoundSettings(everything, dialect_writer(settings, book) if "dialect" not in before else None)
 
 
-def memory_of(settings: Settings, book: Book) -> Callable[[str], None] | None:
+def dialect_writer(settings: Settings, book: ProfileFile) -> Callable[[str], None] | None:
     """A function that writes the detected dialect into the profile; None if the dialect is set already."""
     profile = settings.profile
     if profile is None or profile.dialect is not None or settings.dialect != "auto":

@@ -12,26 +12,26 @@ import pytest
 
 from tests.cli.stage import Backstage, environment
 from trmm_async.cli.exits import CommandError
-from trmm_async.cli.settings import write_book
+from trmm_async.cli.settings import write_profile_file
 from trmm_async.errors import InvalidRequestError
 from trmm_async.profiles import (
-    Book,
-    Given,
+    GlobalOptions,
     Profile,
+    ProfileFile,
     client_settings,
     config_path,
     find_key,
     no_key,
-    read_book,
+    read_profile_file,
     resolve,
 )
 
 MAIN = Profile("main", url="https://main.example", dialect="stock", api_key="main-key")
 LAB = Profile("lab", url="https://lab.example", api_key="lab-key", rate_limit="50/60", allow_http=True)
-BOOK = Book(Path("config.toml"), default="main", profiles={"main": MAIN, "lab": LAB})
+BOOK = ProfileFile(Path("config.toml"), default="main", profiles={"main": MAIN, "lab": LAB})
 
 
-def settled(given: Given, environ: dict[str, str], book: Book = BOOK) -> tuple[str, str, str]:
+def settled(given: GlobalOptions, environ: dict[str, str], book: ProfileFile = BOOK) -> tuple[str, str, str]:
     settings = resolve(given, book, environ)
     key = find_key(settings, book, environ)
     assert key is not None
@@ -43,70 +43,70 @@ ENVIRONMENT = {"TRMM_URL": "https://env.example", "TRMM_API_KEY": "env-key", "TR
 
 class TestPrecedence:
     def test_the_default_profile_where_nothing_else_is_said(self) -> None:
-        assert settled(Given(), {}) == ("https://main.example", "stock", "main-key")
+        assert settled(GlobalOptions(), {}) == ("https://main.example", "stock", "main-key")
 
     def test_the_environment_goes_before_the_file(self) -> None:
-        assert settled(Given(), ENVIRONMENT) == ("https://env.example", "gateway", "env-key")
-        assert settled(Given(), {"TRMM_PROFILE": "lab"}) == ("https://lab.example", "auto", "lab-key")
-        assert settled(Given(), {"TRMM_API_KEY": "env-key"})[2] == "env-key"
+        assert settled(GlobalOptions(), ENVIRONMENT) == ("https://env.example", "gateway", "env-key")
+        assert settled(GlobalOptions(), {"TRMM_PROFILE": "lab"}) == ("https://lab.example", "auto", "lab-key")
+        assert settled(GlobalOptions(), {"TRMM_API_KEY": "env-key"})[2] == "env-key"
 
     def test_of_a_key_and_an_address_what_an_editor_has_put_around_them_is_passed_over(self) -> None:
         environ = {"TRMM_URL": "\ufeffhttps://env.example\r", "TRMM_API_KEY": "\ufeffenv-key\n"}
-        assert settled(Given(), environ) == ("https://env.example", "auto", "env-key")
+        assert settled(GlobalOptions(), environ) == ("https://env.example", "auto", "env-key")
 
     def test_a_profile_that_is_asked_for_goes_before_the_environment(self) -> None:
-        asked = Given(profile="main")
+        asked = GlobalOptions(profile="main")
         assert settled(asked, ENVIRONMENT) == ("https://main.example", "stock", "main-key")
 
     def test_options_go_before_all(self) -> None:
-        given = Given(url="https://lab.example/", profile="lab", dialect="gateway", rate_limit="none")
+        given = GlobalOptions(url="https://lab.example/", profile="lab", dialect="gateway", rate_limit="none")
         assert settled(given, {}) == ("https://lab.example/", "gateway", "lab-key")
         settings = resolve(given, BOOK, {})
         assert (settings.rate_limit, settings.allow_http) == ("none", True)
 
     def test_a_lone_profile_is_the_default(self) -> None:
-        book = Book(Path("x"), profiles={"lab": LAB})
-        assert settled(Given(), {}, book)[0] == "https://lab.example"
+        book = ProfileFile(Path("x"), profiles={"lab": LAB})
+        assert settled(GlobalOptions(), {}, book)[0] == "https://lab.example"
 
     def test_without_any_it_says_what_to_do(self) -> None:
         with pytest.raises(InvalidRequestError, match="--url, set TRMM_URL, or write a profile"):
-            resolve(Given(), Book(Path("x")), {})
+            resolve(GlobalOptions(), ProfileFile(Path("x")), {})
 
     def test_a_profile_that_is_not_there_lists_those_that_are(self) -> None:
         with pytest.raises(InvalidRequestError, match="there is lab, main"):
-            resolve(Given(profile="nope"), BOOK, {})
+            resolve(GlobalOptions(profile="nope"), BOOK, {})
 
     def test_a_dialect_that_is_none(self) -> None:
         with pytest.raises(InvalidRequestError, match="auto, gateway or stock, not 'french'"):
-            resolve(Given(dialect="french"), BOOK, {})
+            resolve(GlobalOptions(dialect="french"), BOOK, {})
 
 
 class TestAKeyBelongsToItsAddress:
     @pytest.mark.parametrize("environ", [{}, ENVIRONMENT])
     def test_no_other_server_gets_it(self, environ: dict[str, str]) -> None:
-        settings = resolve(Given(url="https://evil.example"), BOOK, environ)
+        settings = resolve(GlobalOptions(url="https://evil.example"), BOOK, environ)
         assert find_key(settings, BOOK, environ) is None
         assert "no API key for https://evil.example" in str(no_key(settings, BOOK, environ))
 
     def test_one_that_stands_alone_in_the_environment_is_for_any(self) -> None:
-        assert settled(Given(url="https://x.example"), {"TRMM_API_KEY": "k"})[2] == "k"
+        assert settled(GlobalOptions(url="https://x.example"), {"TRMM_API_KEY": "k"})[2] == "k"
 
 
 class TestTheFile:
     def test_is_written_for_its_owner_alone_and_read_again(self, bare: Path) -> None:
-        write_book(Book(bare, default="lab", profiles={"lab": LAB, "main": MAIN}))
+        write_profile_file(ProfileFile(bare, default="lab", profiles={"lab": LAB, "main": MAIN}))
         assert stat.S_IMODE(bare.stat().st_mode) == 0o600
         assert stat.S_IMODE(bare.parent.stat().st_mode) == 0o700
         assert list(bare.parent.iterdir()) == [bare]
-        again = read_book()
+        again = read_profile_file()
         assert (again.default, again.profiles, again.exposed) == ("lab", {"lab": LAB, "main": MAIN}, None)
 
     @pytest.mark.parametrize("mode", [0o640, 0o604, 0o660, 0o644])
     def test_a_key_that_others_can_read_is_not_used(self, bare: Path, mode: int) -> None:
-        write_book(Book(bare, default="main", profiles={"main": MAIN}))
+        write_profile_file(ProfileFile(bare, default="main", profiles={"main": MAIN}))
         bare.chmod(mode)
-        book = read_book()
-        settings = resolve(Given(), book, {})
+        book = read_profile_file()
+        settings = resolve(GlobalOptions(), book, {})
         with pytest.raises(InvalidRequestError, match=f"mode {mode:o}.*chmod 600"):
             find_key(settings, book, {})
         # One from elsewhere is.
@@ -129,23 +129,23 @@ class TestTheFile:
         bare.parent.mkdir()
         bare.write_text(text)
         with pytest.raises(InvalidRequestError, match=says):
-            read_book()
+            read_profile_file()
 
     def test_that_cannot_be_written_is_said(self, bare: Path) -> None:
         bare.parent.write_text("in the way")
         with pytest.raises(CommandError, match="can't be written"):
-            write_book(Book(bare))
+            write_profile_file(ProfileFile(bare))
 
     def test_behind_a_link_stays_behind_it(self, bare: Path, tmp_path: Path) -> None:
         bare.parent.mkdir()
         kept = tmp_path / "dotfiles" / "trmm.toml"
         bare.symlink_to("../dotfiles/trmm.toml")
         for name in ("lab", "main"):
-            write_book(Book(bare, default=name, profiles={"lab": LAB}))
+            write_profile_file(ProfileFile(bare, default=name, profiles={"lab": LAB}))
             assert bare.is_symlink()
             assert list(kept.parent.iterdir()) == [kept]
             assert stat.S_IMODE(kept.stat().st_mode) == 0o600
-            assert read_book().default == name
+            assert read_profile_file().default == name
 
     @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
     def test_that_an_editor_of_windows_has_saved(self, bare: Path, encoding: str) -> None:
@@ -153,23 +153,23 @@ class TestTheFile:
         text = '[profiles.a]\r\nurl = "https://a.example"\r\napi_key = "\ufeffkey"\r\n'
         bare.write_bytes(text.encode(encoding))
         bare.chmod(0o600)
-        assert settled(Given(), {}, read_book()) == ("https://a.example", "auto", "key")
+        assert settled(GlobalOptions(), {}, read_profile_file()) == ("https://a.example", "auto", "key")
 
     def test_that_can_not_be_read_matters_only_if_it_is_needed(self, bare: Path) -> None:
         bare.mkdir(parents=True)  # in the place of the file
-        book = read_book()
-        assert settled(Given(), ENVIRONMENT, book)[2] == "env-key"
-        assert settled(Given(url="https://x.example"), {"TRMM_API_KEY": "k"}, book)[2] == "k"
+        book = read_profile_file()
+        assert settled(GlobalOptions(), ENVIRONMENT, book)[2] == "env-key"
+        assert settled(GlobalOptions(url="https://x.example"), {"TRMM_API_KEY": "k"}, book)[2] == "k"
         says = rf"{bare} can't be read \(Is a directory\): mend that, or name another by TRMM_CONFIG"
         for given, environ in (
-            (Given(), {}),
-            (Given(profile="main"), ENVIRONMENT),
-            (Given(), {"TRMM_PROFILE": "x"}),
+            (GlobalOptions(), {}),
+            (GlobalOptions(profile="main"), ENVIRONMENT),
+            (GlobalOptions(), {"TRMM_PROFILE": "x"}),
         ):
             with pytest.raises(InvalidRequestError, match=says):
                 resolve(given, book, environ)
         with pytest.raises(InvalidRequestError, match=says):
-            write_book(book)
+            write_profile_file(book)
 
     @pytest.mark.skipif(
         os.geteuid() != 0 or shutil.which("setpriv") is None,
@@ -203,45 +203,46 @@ class TestTheFile:
 
 def test_no_repr_shows_a_key() -> None:
     assert "main-key" not in repr(BOOK)
-    settings = resolve(Given(), BOOK, {})
+    settings = resolve(GlobalOptions(), BOOK, {})
     assert "main-key" not in repr(settings) + repr(find_key(settings, BOOK, {}))
 
 
 class TestSharedLimits:
     URL = "redis://:Sesame-4711@limits.internal:6379/0"
 
-    def book(self, bare: Path, mode: int = 0o600) -> Book:
+    def book(self, bare: Path, mode: int = 0o600) -> ProfileFile:
         bare.parent.mkdir()
         bare.write_text(
             f'[profiles.a]\nurl = "https://a.example"\napi_key = "k"\nshared_limits = "{self.URL}"\n'
         )
         bare.chmod(mode)
-        return read_book()
+        return read_profile_file()
 
     def test_are_those_of_the_environment_or_else_of_the_profile(self, bare: Path) -> None:
         book = self.book(bare)
         other = {"TRMM_SHARED_LIMITS": "redis://other"}
-        assert resolve(Given(), book, {}).shared_limits == self.URL
-        assert resolve(Given(), book, other).shared_limits == "redis://other"
-        assert resolve(Given(profile="a"), book, other).shared_limits == self.URL
-        assert resolve(Given(url="https://b.example"), book, {}).shared_limits is None
-        assert client_settings(resolve(Given(), book, {}))["shared_limits"] == self.URL
+        assert resolve(GlobalOptions(), book, {}).shared_limits == self.URL
+        assert resolve(GlobalOptions(), book, other).shared_limits == "redis://other"
+        assert resolve(GlobalOptions(profile="a"), book, other).shared_limits == self.URL
+        assert resolve(GlobalOptions(url="https://b.example"), book, {}).shared_limits is None
+        assert client_settings(resolve(GlobalOptions(), book, {}))["shared_limits"] == self.URL
 
     def test_show_no_password(self, bare: Path) -> None:
         book = self.book(bare)
-        assert "Sesame" not in repr(book) + repr(resolve(Given(), book, {}))
+        assert "Sesame" not in repr(book) + repr(resolve(GlobalOptions(), book, {}))
 
     def test_with_a_password_that_others_can_read_are_refused(self, bare: Path) -> None:
         book = self.book(bare, 0o644)
         with pytest.raises(InvalidRequestError, match=r"the password of shared_limits in .* is not used"):
-            resolve(Given(), book, {})
+            resolve(GlobalOptions(), book, {})
         assert (
-            resolve(Given(), book, {"TRMM_SHARED_LIMITS": "redis://other"}).shared_limits == "redis://other"
+            resolve(GlobalOptions(), book, {"TRMM_SHARED_LIMITS": "redis://other"}).shared_limits
+            == "redis://other"
         )
 
     def test_stay_in_the_file_when_it_is_written_anew(self, bare: Path) -> None:
-        write_book(self.book(bare))
-        assert read_book().profiles["a"].shared_limits == self.URL
+        write_profile_file(self.book(bare))
+        assert read_profile_file().profiles["a"].shared_limits == self.URL
 
 
 def test_comments_and_what_is_not_ours_stay_when_the_file_is_written(bare: Path) -> None:
@@ -258,9 +259,11 @@ def test_comments_and_what_is_not_ours_stay_when_the_file_is_written(bare: Path)
         "x = 1 # one\n"
     )
     bare.chmod(0o600)
-    book = read_book()
+    book = read_profile_file()
     lab = replace(book.profiles["lab"], api_key=None, keyring=True)
-    write_book(replace(book, profiles={"lab": lab, "new": Profile("new", url="https://new.example.com")}))
+    write_profile_file(
+        replace(book, profiles={"lab": lab, "new": Profile("new", url="https://new.example.com")})
+    )
     text = bare.read_text()
     for kept in (
         "# of the whole team",
@@ -272,9 +275,11 @@ def test_comments_and_what_is_not_ours_stay_when_the_file_is_written(bare: Path)
     ):
         assert kept in text
     assert "old" not in text
-    assert read_book().profiles.keys() == {"lab", "new"}
-    assert read_book().profiles["lab"].keyring
-    write_book(replace(read_book(), default=None, profiles={"new": read_book().profiles["new"]}))
+    assert read_profile_file().profiles.keys() == {"lab", "new"}
+    assert read_profile_file().profiles["lab"].keyring
+    write_profile_file(
+        replace(read_profile_file(), default=None, profiles={"new": read_profile_file().profiles["new"]})
+    )
     assert "lab" not in bare.read_text()
     assert "x = 1 # one" in bare.read_text()
 
@@ -293,10 +298,10 @@ def test_a_file_of_any_form_says_what_it_is_to_say(bare: Path, before: str) -> N
     bare.parent.mkdir(parents=True)
     bare.write_text(before)
     bare.chmod(0o600)
-    book = read_book()
+    book = read_profile_file()
     y = Profile("y", url="https://y.example.com", rate_limit="5/1")
-    write_book(replace(book, default="y", profiles={**book.profiles, "y": y}))
-    again = read_book()
+    write_profile_file(replace(book, default="y", profiles={**book.profiles, "y": y}))
+    again = read_profile_file()
     assert again.default == "y"
     assert again.profiles == {**book.profiles, "y": y}
     assert ("y = 2" in bare.read_text()) == ("y = 2" in before)

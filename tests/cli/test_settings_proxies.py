@@ -12,12 +12,14 @@ from tests.cli.stage import Backstage
 from tests.peer import always, answer, peer
 from tests.proxies import Proxy, contexts, proxy
 from trmm_async import TRMM, ConnectionFailedError, InvalidRequestError
-from trmm_async.profiles import Book, Given, Profile, client_settings, resolve
+from trmm_async.profiles import GlobalOptions, Profile, ProfileFile, client_settings, resolve
 
 HTTPS = "https://rmm.example"
 OTHERS = {"HTTPS_PROXY": "http://pw:pw@others:1"}
-TYPED = Given(url=HTTPS, as_others_do=True)
-BOOK = Book(Path("x"), profiles={"main": Profile("main", url=HTTPS, proxy="http://of-file:1", ca="~/ca.pem")})
+TYPED = GlobalOptions(url=HTTPS, as_others_do=True)
+BOOK = ProfileFile(
+    Path("x"), profiles={"main": Profile("main", url=HTTPS, proxy="http://of-file:1", ca="~/ca.pem")}
+)
 
 # Of no use to anybody.
 ENCRYPTED = """-----BEGIN ENCRYPTED PRIVATE KEY-----
@@ -46,7 +48,10 @@ def between(gateway: Backstage) -> Iterator[Proxy]:
     asyncio.run_coroutine_threadsafe(running.__aexit__(None, None, None), loop).result(30)
 
 
-def way(given: Given, environ: dict[str, str], book: Book = Book(Path("x"))) -> str | None:  # noqa: B008
+NO_PROFILES = ProfileFile(Path("x"))
+
+
+def way(given: GlobalOptions, environ: dict[str, str], book: ProfileFile = NO_PROFILES) -> str | None:
     return resolve(given, book, environ).proxy
 
 
@@ -88,9 +93,9 @@ class TestTheProxy:
         assert way(TYPED, {**OTHERS, "https_proxy": "small:1"}) == "small:1"
         assert way(replace(TYPED, proxy=""), ours, BOOK) is None
         # The library reads what is ours alone, and what is for https is for https.
-        assert way(Given(url=HTTPS), OTHERS) is None
+        assert way(GlobalOptions(url=HTTPS), OTHERS) is None
         assert way(replace(TYPED, url="http://127.0.0.1"), OTHERS) is None
-        assert "pw" not in repr(resolve(TYPED, Book(Path("x")), OTHERS))
+        assert "pw" not in repr(resolve(TYPED, ProfileFile(Path("x")), OTHERS))
 
     @pytest.mark.parametrize(
         ("host", "spared", "is_spared"),
@@ -158,4 +163,6 @@ class TestTheCertificates:
         locked = tmp_path / "locked.pem"
         locked.write_text(ENCRYPTED)
         with pytest.raises(InvalidRequestError, match="encrypted"):
-            client_settings(resolve(replace(TYPED, cert=f"{certificate}:{locked}"), Book(Path("x")), {}))
+            client_settings(
+                resolve(replace(TYPED, cert=f"{certificate}:{locked}"), ProfileFile(Path("x")), {})
+            )

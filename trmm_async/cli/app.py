@@ -16,7 +16,7 @@ from trmm_async.cli.exits import guarded
 from trmm_async.cli.streams import is_terminal, size_of, without_colour
 from trmm_async.errors import TRMMError
 from trmm_async.hidden import hide
-from trmm_async.profiles import DIALECTS, Given, read_book
+from trmm_async.profiles import DIALECTS, GlobalOptions, read_profile_file
 
 __all__ = ["MODULES", "assembled", "command_tree", "hoisted", "run"]
 
@@ -129,7 +129,7 @@ def hoisted(words: Sequence[str]) -> tuple[list[str], list[str]]:
 
 def _profile_names() -> list[str]:
     try:
-        return sorted(read_book().profiles)
+        return sorted(read_profile_file().profiles)
     except TRMMError:
         return []  # an error message would end up in the line that is being typed
 
@@ -212,7 +212,7 @@ def _for_all(
         typer.Option("--version", "-V", help="Print the version.", is_eager=True, callback=_print_version),
     ] = False,
 ) -> None:
-    context.obj = Given(
+    context.obj = GlobalOptions(
         url=url,
         profile=profile,
         dialect=dialect,

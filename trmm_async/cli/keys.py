@@ -7,12 +7,21 @@ Below: `prompts`. Above: `session`.
 
 from trmm_async.cli.exits import CommandError, Exit, usage
 from trmm_async.cli.prompts import ask_secretly, somebody_is_here
-from trmm_async.profiles import SERVICE, Book, Key, Settings, find_key, keyring_library, no_key, telling
+from trmm_async.profiles import (
+    SERVICE,
+    Key,
+    ProfileFile,
+    Settings,
+    find_key,
+    keyring_errors,
+    keyring_library,
+    no_key,
+)
 
 __all__ = ["ask_key", "forget_in_keyring", "key_for", "store_in_keyring"]
 
 
-def key_for(settings: Settings, book: Book, *, may_ask: bool = True) -> Key:
+def key_for(settings: Settings, book: ProfileFile, *, may_ask: bool = True) -> Key:
     """The key for this server: by `find_key`, or else the user is asked."""
     if found := find_key(settings, book):
         return found
@@ -32,7 +41,9 @@ def ask_key(url: str) -> str:
 def store_in_keyring(url: str, value: str) -> None:
     """Store the key in the system's keyring, and read it back: some keyrings keep nothing."""
     name = url.rstrip("/")
-    with telling("the key can't be stored in the keyring", "; without --keyring it is stored in the file"):
+    with keyring_errors(
+        "the key can't be stored in the keyring", "; without --keyring it is stored in the file"
+    ):
         keyring = keyring_library()
         keyring.set_password(SERVICE, name, value)
         kept = keyring.get_password(SERVICE, name)
@@ -47,7 +58,7 @@ def store_in_keyring(url: str, value: str) -> None:
 
 def forget_in_keyring(url: str) -> None:
     """Remove the key from the system's keyring, if it is there."""
-    with telling("the keyring can't be changed"):
+    with keyring_errors("the keyring can't be changed"):
         keyring, name = keyring_library(), url.rstrip("/")
         try:
             keyring.delete_password(SERVICE, name)

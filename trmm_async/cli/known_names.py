@@ -27,7 +27,15 @@ import typer
 from trmm_async.cli.files import output_file
 from trmm_async.cli.text import clean, one_line
 from trmm_async.plaintext import comparable
-from trmm_async.profiles import Given, Settings, cache_folder, client_settings, find_key, read_book, resolve
+from trmm_async.profiles import (
+    GlobalOptions,
+    Settings,
+    cache_folder,
+    client_settings,
+    find_key,
+    read_profile_file,
+    resolve,
+)
 
 __all__ = ["offer_agents", "offer_clients", "offer_scripts", "offer_sites", "refresh"]
 
@@ -76,14 +84,14 @@ offer_scripts: _Offer = _offering("scripts")
 offer_sites: _Offer = _offering("sites")
 
 
-def _given(ctx: typer.Context) -> Given:
+def _given(ctx: typer.Context) -> GlobalOptions:
     """The options for all commands, if they stand before the command."""
     typed = {name: value for name, value in ctx.find_root().params.items() if name in _OF_ALL}
-    return Given(**{**typed, "allow_http": typed.get("allow_http") or None}, as_others_do=True)
+    return GlobalOptions(**{**typed, "allow_http": typed.get("allow_http") or None}, as_others_do=True)
 
 
-def _known(given: Given) -> dict[str, list[str]]:
-    settings = resolve(given, read_book())
+def _known(given: GlobalOptions) -> dict[str, list[str]]:
+    settings = resolve(given, read_profile_file())
     path = _path(settings)
     names, age = _read(path)
     if age < _FRESH:
@@ -114,7 +122,7 @@ def _read(path: Path) -> tuple[dict[str, list[str]], float]:
         return {}, _FRESH
 
 
-def _begin(path: Path, given: Given) -> bool:
+def _begin(path: Path, given: GlobalOptions) -> bool:
     """Start a process that reads the names, unless one is running. Its settings go through a pipe.
 
     On a command line they would be in the list of processes.
@@ -145,8 +153,8 @@ def _begin(path: Path, given: Given) -> bool:
 
 def refresh() -> None:
     """The work of the other process: read the names of the server that stdin names, and write the file."""
-    given = Given(**json.load(sys.stdin))
-    book = read_book()
+    given = GlobalOptions(**json.load(sys.stdin))
+    book = read_profile_file()
     settings = resolve(given, book)
     path = _path(settings)
     try:

@@ -16,7 +16,16 @@ import trmm_async as sdk
 from trmm_async.cli.exits import CommandError, Exit
 from trmm_async.cli.keys import key_for
 from trmm_async.cli.waits import attended
-from trmm_async.profiles import Book, Given, Key, Settings, client_settings, memory_of, read_book, resolve
+from trmm_async.profiles import (
+    GlobalOptions,
+    Key,
+    ProfileFile,
+    Settings,
+    client_settings,
+    dialect_writer,
+    read_profile_file,
+    resolve,
+)
 
 __all__ = ["Login", "client_of", "connected", "given_of", "login_of", "require_stock", "runs"]
 
@@ -46,15 +55,15 @@ def runs(function: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
     return run
 
 
-def given_of(context: typer.Context) -> Given:
+def given_of(context: typer.Context) -> GlobalOptions:
     """The options for all commands."""
-    given = context.find_object(Given)
-    return given if given is not None else Given()
+    given = context.find_object(GlobalOptions)
+    return given if given is not None else GlobalOptions()
 
 
-def login_of(context: typer.Context, *, may_ask: bool = True, book: Book | None = None) -> Login:
+def login_of(context: typer.Context, *, may_ask: bool = True, book: ProfileFile | None = None) -> Login:
     """The server and the key to use."""
-    book = book or read_book()
+    book = book or read_profile_file()
     settings = resolve(given_of(context), book)
     return Login(settings, key_for(settings, book, may_ask=may_ask))
 
@@ -72,13 +81,13 @@ async def client_of(settings: Settings, key: str, *, retries: int = 3) -> AsyncI
 @asynccontextmanager
 async def connected(context: typer.Context) -> AsyncIterator["sdk.TRMM"]:
     """The client for this command."""
-    book = read_book()
+    book = read_profile_file()
     login = login_of(context, book=book)
     async with client_of(login.settings, login.key.value) as trmm:
         try:
             yield trmm
         finally:
-            remember = memory_of(login.settings, book)
+            remember = dialect_writer(login.settings, book)
             if remember is not None and trmm.dialect != "auto":
                 remember(trmm.dialect)
 

@@ -8,10 +8,10 @@ from contextlib import suppress
 from typing import Any, Final
 
 from trmm_async.cli.files import output_file
-from trmm_async.profiles import Book
+from trmm_async.profiles import ProfileFile
 from trmm_async.saved_text import code_page, decoded
 
-__all__ = ["write_book"]
+__all__ = ["write_profile_file"]
 
 _SETTINGS: Final = (
     "url", "dialect", "rate_limit", "allow_http", "api_key", "keyring", "shared_limits", "proxy", "ca",
@@ -20,7 +20,7 @@ _SETTINGS: Final = (
 """The settings of a profile that we write. Whatever else is in its table stays."""
 
 
-def write_book(book: Book) -> None:
+def write_profile_file(book: ProfileFile) -> None:
     """Write the file, completely or not at all, and readable by its owner only. A link to it stays.
 
     Comments stay, and so does whatever is in the file besides profiles.
@@ -33,7 +33,7 @@ def write_book(book: Book) -> None:
         aside.write_bytes(_text(book).encode())
 
 
-def _text(book: Book) -> str:
+def _text(book: ProfileFile) -> str:
     """The new text of the file: the old one edited, or else written anew, without its comments."""
     import tomlkit
 
@@ -50,7 +50,7 @@ def _text(book: Book) -> str:
     return tomlkit.dumps(wanted)
 
 
-def _changed(document: Any, book: Book) -> Any:
+def _changed(document: Any, book: ProfileFile) -> Any:
     if book.default:
         document["default"] = book.default
     else:

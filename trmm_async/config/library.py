@@ -24,7 +24,7 @@ from trmm_async.config.objects import (
     write_methods,
 )
 from trmm_async.errors import ConfigError
-from trmm_async.profiles import keyring_library, telling
+from trmm_async.profiles import keyring_errors, keyring_library
 
 __all__ = ["LIBRARY"]
 
@@ -90,7 +90,7 @@ def _key_prepared(spec: Any, file: str) -> Any:
         value = os.environ.get(name)
     else:
         service, _, user = name.partition("/")
-        with telling(f"{file}: the keyring can't be read"):
+        with keyring_errors(f"{file}: the keyring can't be read"):
             value = keyring_library().get_password(service, user)
     if not (value or "").strip():
         raise ConfigError(f"there is no value in {spec.value_from}", file=file, key="value_from")

@@ -17,16 +17,16 @@ from trmm_async.cli.options import SET_UP, examples
 from trmm_async.cli.output import say
 from trmm_async.cli.prompts import ask, read_stdin, somebody_is_here
 from trmm_async.cli.session import client_of, given_of, runs
-from trmm_async.cli.settings import write_book
+from trmm_async.cli.settings import write_profile_file
 from trmm_async.cli.text import bare
 from trmm_async.profiles import (
     VARIABLES,
-    Book,
-    Given,
+    GlobalOptions,
     Profile,
+    ProfileFile,
     Settings,
-    read_book,
-    way_to,
+    connection_settings,
+    read_profile_file,
 )
 from trmm_async.tls_files import certificate_files
 
@@ -78,7 +78,7 @@ async def login(
 
     Only you can read the file. There is no option for the key, since the process list would show it.
     """
-    book, given = read_book().checked(), given_of(context)
+    book, given = read_profile_file().checked(), given_of(context)
     name = given.profile or "default"
     old = book.profiles.get(name)
     url = _url(given, old, may_ask=not key_stdin)
@@ -89,12 +89,12 @@ async def login(
         store_in_keyring(url, key)
     new = replace(new, keyring=keyring, api_key=None if keyring else key)
     default = name if use_it or not book.default else book.default
-    write_book(replace(book, default=default, profiles={**book.profiles, name: new}))
+    write_profile_file(replace(book, default=default, profiles={**book.profiles, name: new}))
     where = "the keyring" if keyring else str(book.path)
     say(f"profile {name} is written: {url}, {new.dialect}; the key is in {where}")
 
 
-def _url(given: Given, old: Profile | None, *, may_ask: bool) -> str:
+def _url(given: GlobalOptions, old: Profile | None, *, may_ask: bool) -> str:
     url = given.url or (old.url if old else "") or bare(os.environ.get(VARIABLES["url"], ""))
     if not url and may_ask and somebody_is_here():
         url = ask("The server's address: ")
@@ -119,7 +119,7 @@ def _read_key() -> str:
     return key
 
 
-def _profile(name: str, url: str, given: Given, old: Profile | None) -> Profile:
+def _profile(name: str, url: str, given: GlobalOptions, old: Profile | None) -> Profile:
     same = old if old and same_server(old.url, url) else Profile(name)
     return Profile(
         name,
@@ -139,7 +139,7 @@ def _from_anywhere(files: str | None) -> str | None:
     return files and ":".join(str(file.absolute()) for file in certificate_files(files) if file)
 
 
-async def _checked(profile: Profile, key: str, given: Given, book: Book) -> str:
+async def _checked(profile: Profile, key: str, given: GlobalOptions, book: ProfileFile) -> str:
     """Check the key with a request. Returns the server's dialect."""
     settings = Settings(
         profile.url,
@@ -147,7 +147,7 @@ async def _checked(profile: Profile, key: str, given: Given, book: Book) -> str:
         rate_limit=profile.rate_limit,
         allow_http=bool(profile.allow_http),
         shared_limits=bare(os.environ.get(VARIABLES["shared_limits"], "")) or profile.shared_limits,
-        **way_to(profile.url, given, profile, book),
+        **connection_settings(profile.url, given, profile, book),
     )
     async with client_of(settings, key) as trmm:
         try:
@@ -161,17 +161,17 @@ async def _checked(profile: Profile, key: str, given: Given, book: Book) -> str:
 @lists
 async def list_profiles(*, form: Listing) -> None:
     """List profiles. Keys are not shown."""
-    path = read_book().checked().path
+    path = read_profile_file().checked().path
 
     async def read() -> Found:
-        book = read_book().checked()
+        book = read_profile_file().checked()
         return Found([_row(profile, book) for _, profile in sorted(book.profiles.items())])
 
     none = f"no profile in {path}: `trmm login` writes one"
     await form.show(read, lambda _: _COLUMNS, _FIELDS, none=none)
 
 
-def _row(profile: Profile, book: Book) -> dict[str, Any]:
+def _row(profile: Profile, book: ProfileFile) -> dict[str, Any]:
     return {
         "name": profile.name,
         "url": profile.url,
@@ -181,7 +181,7 @@ def _row(profile: Profile, book: Book) -> dict[str, Any]:
     }
 
 
-def _where_the_key_is(profile: Profile, book: Book) -> str:
+def _where_the_key_is(profile: Profile, book: ProfileFile) -> str:
     if profile.api_key:
         return f"file, not used: {book.exposed}" if book.exposed else "file"
     return "keyring" if profile.keyring else "asked for"
@@ -189,18 +189,18 @@ def _where_the_key_is(profile: Profile, book: Book) -> str:
 
 def use(name: Name) -> None:
     """Make a profile the one that is used without --profile."""
-    book = read_book()
-    write_book(replace(book, default=book.find(name).name))
+    book = read_profile_file()
+    write_profile_file(replace(book, default=book.find(name).name))
     say(f"{name} is the default")
 
 
 def remove(name: Name) -> int:
     """Remove a profile, and its key from the keyring."""
-    book = read_book()
+    book = read_profile_file()
     profile = book.find(name)
     if profile.keyring:
         forget_in_keyring(profile.url)
     left = {other: each for other, each in book.profiles.items() if other != name}
-    write_book(replace(book, default=book.default if book.default in left else None, profiles=left))
+    write_profile_file(replace(book, default=book.default if book.default in left else None, profiles=left))
     say(f"{name} is removed")
     return Exit.OK
