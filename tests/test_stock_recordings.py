@@ -888,7 +888,7 @@ OPERATIONS: Final = [
     _op(
         "policies.related",
         "GET /automation/policies/<id>/related/",
-        lambda _, number: policies.use_of(policies.RELATED.call(int(number))),
+        lambda _, number: policies.use_of(int(number)),
         "PolicyUse",
         "automation_policy_related automation_related_404",
     ),

@@ -84,7 +84,7 @@ OPERATIONS: Final = [
     op(
         "policies.related",
         "GET /automation/policies/<id>/related/",
-        lambda _, number: policies.use_of(policies.RELATED.call(int(number))),
+        lambda _, number: policies.use_of(int(number)),
         "PolicyUse",
         "policy_related_assigned",
     ),

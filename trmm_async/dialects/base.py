@@ -39,7 +39,7 @@ __all__ = [
     "ScriptRun",
     "SentResult",
     "TaskOrder",
-    "seconds_of",
+    "float_of",
 ]
 
 
@@ -95,13 +95,13 @@ class SentResult(msgspec.Struct):
             retcode=self.retcode,
             stdout=self.stdout,
             stderr=self.stderr,
-            execution_time=seconds_of(self.execution_time),
+            execution_time=float_of(self.execution_time),
             extra=self.extra,
         )
 
 
-def seconds_of(sent: str | float | None) -> float | None:
-    """A number of seconds, which servers send as text or as a number; None for what is no number."""
+def float_of(sent: str | float | None) -> float | None:
+    """A number that servers send as text or as a number; None for what is no number."""
     try:
         return None if sent is None else float(sent)
     except ValueError:

@@ -1,6 +1,6 @@
-"""Agents one by one while their list downloads.
+"""Reads agents one by one while their list downloads.
 
-Over `filters`; `agents.iter`, `selector` and the fleet read by it.
+Over `filters`; used by `agents.iter`, `selector` and the fleet.
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
@@ -20,7 +20,7 @@ from trmm_async.transport import Body
 __all__ = ["AgentStream", "Wanted"]
 
 Wanted: TypeAlias = Callable[[Agent], bool]
-"""Whether an agent is one of those that are meant."""
+"""Tells whether an agent is wanted."""
 
 
 class AgentStream:

@@ -81,7 +81,7 @@ class Alerts(Resource):
             return await self._api.send(lambda dialect: dialect.list_alerts())
         if clients := which.get("clientFilter"):
             which["clientFilter"] = await self._names("alerts.list with a filter").clients(clients)
-        # The server can leave out those that are resolved or snoozed; that there are no others, we see to.
+        # The server can only leave out resolved or snoozed alerts. Leaving out the others is done here.
         body = {name: value for name, value in which.items() if value is not True}
         found = await self._on_stock("alerts.list with a filter", ALERTS.call(body=body))
         return [
@@ -220,7 +220,7 @@ _FILTERS: Final[arguments.Checks] = {
 
 @plan
 def _written(body: dict[str, object], agent_id: str | None) -> Steps[Alert]:
-    """The server wants an integer for the agent. Of the last day's alerts it is the one that is new."""
+    """Create an alert: the server needs an integer for the agent. It is found among those of the last day."""
     if agent_id is not None:
         keys = {one: key for key, one in (yield from agent_ids_by_key()).items()}
         if agent_id not in keys:
@@ -238,10 +238,10 @@ def _written(body: dict[str, object], agent_id: str | None) -> Steps[Alert]:
 
 @plan
 def deleted(once: Call[None], get: Call[Alert]) -> Steps[None]:
-    """A 500 is the server's answer for an alert that is not there, so it is asked whether it is.
+    """Delete an alert. The server answers 500 if there is no such alert, so then it is looked up.
 
-    Not by the rule for deletes, which counts on a 404: where the answer was lost, whether the alert is still
-    there says what came of it, and if it is, it is deleted once more.
+    The usual rule for deletes needs a 404. Here, if the answer was lost, the alert is looked up; if it still
+    exists, it is deleted once more.
     """
     try:
         return (yield from once)
@@ -259,12 +259,12 @@ def deleted(once: Call[None], get: Call[Alert]) -> Steps[None]:
     except OutcomeUnknownError:
         raise
     except TRMMError as error:
-        # The second call came to nothing; of the first one nothing more is known for that.
+        # The second call failed, which tells nothing more about the first one.
         raise lost from error
 
 
 def _look(get: Call[Alert], lost: OutcomeUnknownError) -> Steps[Alert]:
-    """The alert, if it is there; `lost` where that can't be found out, so that it stays unknown."""
+    """Get the alert. Raises `lost` if that is not possible, since the outcome remains unknown."""
     try:
         return (yield from get)
     except NotFoundError:

@@ -1,4 +1,4 @@
-"""What every resource works with: a dialect to ask for calls, a transport and a dialer to carry them out."""
+"""What all resources work with: a dialect that makes calls, a transport and a dialer to carry them out."""
 
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -30,7 +30,7 @@ class Api:
 
     shared_poller: SharedPoller
 
-    def __init__(  # noqa: PLR0917 - the rooms that it goes through
+    def __init__(  # noqa: PLR0917 - the parts that it connects
         self,
         transport: Transport,
         dialer: Dialer,
@@ -48,16 +48,16 @@ class Api:
         self.commands: CommandPoller = commands or CommandPoller(transport, poller.matcher.waits)
 
     def through(self, transport: Transport) -> "Api":
-        """The same server, by a view of the transport."""
+        """The same server, through a view of the transport with other settings."""
         dialer = self.dialer.within(transport.timeout)
         api = Api(transport, dialer, self.resolver, self.poller, self.tokens, self.commands)
         api.shared_poller = self.shared_poller
         return api
 
     async def dialect(self) -> Dialect:
-        """The dialect in use; asks the server where that is to be found out. Raises `TRMMError`s only.
+        """The dialect in use. Asks the server if it is not known yet. Raises `TRMMError`s only.
 
-        What goes on by other ways than calls begins here, too: so it is refused where a call would be.
+        Streams begin here as well, so they are refused whenever a call would be.
         """
         self.transport.check_open()
         return self.resolver.known or await self.resolver.dialect()
@@ -66,13 +66,13 @@ class Api:
         """Ask the dialect for a request and carry it out. Raises `TRMMError`s only; safe to cancel.
 
         `on_sent` is called with True when the first byte of a call that changes something may leave (of a
-        single call, also if it only reads), and with False when that attempt is known to have had no effect,
-        and is to be made again.
+        single call, also if it only reads). It is called with False if that attempt certainly had no effect,
+        and is made again.
         """
         return await self.carry_out(intent(self.resolver.known or await self.resolver.dialect()), on_sent)
 
     async def on_stock(self, name: str, request: Request[T]) -> T:
-        """Carry out what only a stock server has, as `send` does; `name` is what the user asked for.
+        """Carry out a request that only a stock server understands; `name` is what the user called.
 
         Raises:
             UnsupportedError: the server is a gateway; nothing was sent.
@@ -84,10 +84,7 @@ class Api:
     async def run_script(
         self, agent_id: str, run: ScriptRun, on_sent: OnSent | None = None, before: Before | None = None
     ) -> ScriptResult | None:
-        """Run a script on an agent, in the way this server has for it; `on_sent` as in `send`.
-
-        `before` says where it is written down what leaves; see `Before`.
-        """
+        """Run a script on an agent, in the way of this server. For `on_sent` see `send`; see `Before`."""
         dialect = self.resolver.known or await self.resolver.dialect()
         return await self.run(dialect.run_script(agent_id, run), on_sent, before)
 
@@ -97,7 +94,7 @@ class Api:
         on_sent: OnSent | None = None,
         before: Before | None = None,
     ) -> Coroutine[Any, Any, ScriptResult | None]:
-        """Carry out what a dialect made of a script's run, as `run_script` does."""
+        """Carry out what the dialect made of a run of a script, as `run_script` does."""
         if isinstance(request, Call) and before is None:
             return self.carry_out(request, on_sent)
         return self._run(request, on_sent, before)
@@ -115,7 +112,7 @@ class Api:
         return await self.carry_out(request, on_sent, None if before is None else before(Watermark(0, None)))
 
     async def aclose(self) -> None:
-        """Close the connections; what waits for the history is told so."""
+        """Close the connections. Runs that wait for the history end with an error."""
         await self.poller.aclose()
         await self.commands.aclose()
         await self.transport.aclose()
@@ -124,13 +121,13 @@ class Api:
         self, request: Request[T], on_sent: OnSent | None = None, record: SendRecord | None = None
     ) -> Coroutine[Any, Any, T]:
         """Send a call, or the calls of a plan one after the other."""
-        # No coroutine of its own: of those that are under way at once, each is held.
+        # Not a coroutine itself: thousands of calls may be in progress, and each coroutine takes memory.
         if isinstance(request, Call):
             return self.transport.send(request, on_sent, record)
         return self._follow(request, on_sent, record)
 
     async def prepare(self, request: ArrayCall[T] | Plan[ArrayCall[T]]) -> ArrayCall[T]:
-        """A long list's call, where other calls have to come before it."""
+        """The call of a long list, after the calls that must come before it."""
         return await self._follow(request, None) if isinstance(request, Plan) else request
 
     async def _follow(self, plan: Plan[T], on_sent: OnSent | None, record: SendRecord | None = None) -> T:

@@ -128,7 +128,7 @@ class CheckChanges(TypedDict, total=False):
 _ONE: Final = "/checks/{check:id}/"
 
 _RUN_SECONDS: Final = 15.0
-"""How long the server waits for an agent to say that it runs its checks."""
+"""Seconds for which the server waits until the agent accepts."""
 
 RUN = send("checks.run", "/checks/{agent:agent}/run/", waits=_RUN_SECONDS)
 RESET = put("checks.reset", "/checks/{result:id}/reset/", method="POST")
@@ -468,7 +468,7 @@ class CheckStream:
         return _standing(await self._api.send(lambda dialect: dialect.list_checks(agent_id)), self._status)
 
     def _may_have(self, agent: Agent) -> bool:
-        """Whether it has such checks, as far as the list of agents says."""
+        """Whether the agent has such checks, as far as the list of agents shows it."""
         counts = agent.checks
         if counts is None:
             return True
@@ -500,7 +500,7 @@ def _result_id(check: object) -> int:
 def _owner(
     agent: str | Agent | None, policy: int | Policy | None
 ) -> tuple[dict[str, object], Call[list[Check]]]:
-    """Whose it is to be, as the server wants it, and the call that lists what is theirs."""
+    """The owner of a new check as it is sent, and the call that lists the owner's checks."""
     arguments.exactly_one(CREATE.name, agent=agent, policy=policy)
     if agent is not None:
         agent_id = arguments.agent_id(agent)
@@ -515,7 +515,7 @@ def _is_of(check_type: str) -> Callable[[Check], bool]:
 
 @plan
 def _everywhere() -> Steps[list[CheckDetails]]:
-    """Agents are named by integers here; the list of agents says whose those are."""
+    """The server sends integers for the agents; their ids are in the list of agents."""
     found = yield from EVERYWHERE.call()
     ids = yield from agent_ids_if_allowed(found)
     return [
@@ -526,7 +526,7 @@ def _everywhere() -> Steps[list[CheckDetails]]:
 
 @plan
 def _with_agent(get: Call[tuple[CheckDetails, int | None]]) -> Steps[CheckDetails]:
-    """The check, and the id of its agent, of which the server tells another."""
+    """The check with its agent's id, for which the server sends an integer."""
     details, key = yield from get
     if key is None:
         return details
@@ -544,6 +544,6 @@ def _delete_unused(check_id: int) -> Steps[None]:
 
 @plan
 def _change(check_id: int, changes: Mapping[str, object]) -> Steps[None]:
-    """The server would drop what is not of its type in silence, and hold its rules against nothing."""
+    """Read the check first: the server silently ignores fields of other types, and checks no rules."""
     details, _ = yield from GET.call(check_id)
     yield from UPDATE.call(check_id, body=changes_body(UPDATE.name, changes, details))

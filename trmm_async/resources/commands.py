@@ -1,7 +1,7 @@
-"""A command's output while it runs, from a server that promises neither the output nor its end.
+"""The output of a command while it runs, from a server that may lose any part of it.
 
-Over the dialer and the history. `CommandLog` decides, purely, what the frames of the socket amount to and
-what may be missing of them; `CommandStream` carries it out.
+Over the dialer and the history. `CommandLog` is pure: it decides what the frames of the socket mean, and
+whether something may be missing. `CommandStream` does the I/O.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ _GONE: Final = frozenset({"offline", "overdue"})
 _SINCE: Final = (1, 4)
 _PAUSE_MOST: Final = 5.0
 _TIMEOUT_MOST: Final = 86_400
-"""One day, as for scripts: no connection can be trusted to last longer."""
+"""One day: connections don't last longer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,14 +80,14 @@ class CommandSettings:
 
 
 class CommandLog:
-    """What has come of one command, and what is known to be missing of it. Pure: told frames and times.
+    """The output of one command so far, and whether something may be missing. Pure: the caller passes times.
 
     Attributes:
-        taken: the server has said that it took the command.
-        done: the agent has said that it ended, with `exit_code`.
-        pieces: what it printed.
-        why: why the output may be incomplete; empty if nothing speaks for it.
-        refusal: the server's, if it refused the command.
+        taken: the server has said that it accepted the command.
+        done: the agent has said that the command ended, with `exit_code`.
+        pieces: the output.
+        why: why the output may be incomplete; empty if nothing indicates that.
+        refusal: the error, if the server refused the command.
     """
 
     def __init__(self, settings: CommandSettings) -> None:
@@ -107,11 +107,11 @@ class CommandLog:
 
     @property
     def heard(self) -> bool:
-        """Whether anything has come of the agent itself."""
+        """Whether anything has come from the agent itself."""
         return self.done or bool(self.pieces)
 
     def note(self, frame: CommandFrame, now: float) -> CommandOutput | None:
-        """Take a frame in; the piece of output that it is, if it is one."""
+        """Take in a frame. Returns it if it is a piece of output."""
         match frame:
             case Refused(error) if self.taken:
                 self.miss(f"the server said: {error}")
@@ -126,7 +126,7 @@ class CommandLog:
         return None
 
     def miss(self, why: str) -> None:
-        """Something may be missing; the first reason stands."""
+        """Something may be missing. The first reason is kept."""
         self.why = self.why or why
 
     def _print(self, piece: CommandOutput, now: float) -> CommandOutput:
@@ -147,10 +147,10 @@ class CommandLog:
 def report_of(
     rows: Iterable[HistoryEntry], command: str, since: datetime, pieces: Sequence[str]
 ) -> tuple[str | None, bool]:
-    """What the history has as the report of a command that was taken after `since` by the server's clock.
+    """The output in the history of a command that was accepted after `since`, by the server's clock.
 
-    Rows of the same command can't be told apart but by what they hold: it counts if all that could be ours
-    hold the same. With it comes whether waiting longer may bring one.
+    Rows of the same command differ only in their output: it counts if all rows that could be ours have the
+    same. The second value is whether waiting longer may bring it.
     """
     found = [
         row.output if row.output is None else row.output.replace("\r\n", "\n")
@@ -164,7 +164,7 @@ def report_of(
 
 
 def told_by(report: str, pieces: Sequence[str]) -> bool:
-    """Whether what an agent reported has all the pieces that came live, in their order."""
+    """Whether an agent's report contains all pieces that came live, in their order."""
     place = 0
     for piece in pieces:
         place = report.find(piece.strip("\n"), place)
@@ -316,7 +316,7 @@ class CommandStream:
         return made.error
 
     async def _why_failed(self, error: TRMMError) -> TRMMError:
-        """Of a server that fails though the agent is there: it does so where it has no such socket."""
+        """Why a server fails although the agent exists: if it is too old, it has no such socket."""
         with suppress(TRMMError):
             version = await self._api.transport.send(VERSION.call())
             if version_numbers(version) < _SINCE:
@@ -327,14 +327,14 @@ class CommandStream:
         return error
 
     async def _send(self, spec: CommandSpec, link: Link) -> None:
-        """Send the command, and wait for the server's first word; none is for the iteration to tell."""
+        """Send the command, and wait until the server accepts or refuses it, or the connection is lost."""
         unsent: TRMMError | None = None
         if (watch := WATCH.get()) is not None:
             watch.changes()
         try:
             link.send(spec.opening)
         except ConnectionFailedError as failed:
-            # A refusal may have come by then, and says more.
+            # A refusal may have come before, and says more.
             unsent = failed
         while not self._log.taken and self._log.refusal is None and await self._read(spec, link):
             pass
@@ -345,7 +345,7 @@ class CommandStream:
             raise error
 
     async def _read(self, spec: CommandSpec, link: Link) -> bool:
-        """Take in what comes next; False if nothing more is worth waiting for."""
+        """Take in the next frames; False if it is not worth waiting for more."""
         frames: list[bytes] = []
         with suppress(TimeoutError):
             async with asyncio.timeout_at(self._sent_at + spec.listens + self._settings.grace):
@@ -371,7 +371,7 @@ class CommandStream:
     # -- the end ---------------------------------------------------------------------------------------------
 
     async def _last_piece(self, spec: CommandSpec, link: Link) -> CommandOutput:
-        """The end that did not come."""
+        """The last piece, if the server sent none: from the history, or an error."""
         lost = link.lost
         if lost is not None:
             self._log.miss(f"{lost.why}; the command may still run")
@@ -403,13 +403,13 @@ class CommandStream:
         return CommandResult(exit_code=self._log.exit_code, output=output)
 
     async def _report(self, spec: CommandSpec, link: Link, patience: float) -> str | None:
-        """What the agent has reported to the server in the end; None if that can't be found in time."""
+        """The output that the agent reported to the history; None if it can't be found in time."""
         since = _moment_of(link)
         if since is None:
             return None
         until = _now() + patience
         if not self._log.done:
-            # The command itself may take until then.
+            # The command may still run until its timeout.
             until = max(until, self._sent_at + self._order.timeout + patience)
         pause = self._settings.look_every
         while True:
@@ -430,7 +430,7 @@ class CommandStream:
         return False
 
     def _silence(self, spec: CommandSpec, lost: Lost | None, *, offline: bool) -> TRMMError:
-        """The error where nothing came at all."""
+        """The error if nothing came at all."""
         if lost is not None:
             said = f"the command was sent to {self._agent_id}, and {lost.why}: it may have run"
             return OutcomeUnknownError(said, method="GET", path=spec.path)
@@ -439,7 +439,7 @@ class CommandStream:
 
 
 def checked_command(command: object, *, shell: object, timeout: object, run_as_user: object) -> CommandOrder:
-    """A command whose every argument was checked."""
+    """Check all arguments of a command."""
     return CommandOrder(
         command=arguments.command(command),
         shell=arguments.plain_text(shell, "shell"),
@@ -450,7 +450,7 @@ def checked_command(command: object, *, shell: object, timeout: object, run_as_u
 
 
 def _moment_of(link: Link) -> datetime | None:
-    """When the connection was opened, by the server's clock; None where it did not say."""
+    """When the connection was opened, by the server's clock; None if the server didn't say it."""
     said = link.answer.headers.get("date", "") if link.answer is not None else ""
     return http_date(said)
 

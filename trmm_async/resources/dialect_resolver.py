@@ -1,4 +1,4 @@
-"""Which dialect the server of one client speaks: given, or found out when it is first needed."""
+"""The dialect of one client's server: given, or found out when it is first needed."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,9 +17,9 @@ class DialectResolver:
     """The dialect in use.
 
     Args:
-        transport: asks the server, where the dialect is to be found out.
-        choice: the dialects by name; one is the dialect in use, of several the server is asked.
-        found: told the dialect when it has been found out.
+        transport: asks the server.
+        choice: the possible dialects by name. If there are several, the server is asked.
+        found: called with the dialect when it was found out.
 
     Attributes:
         known: the dialect in use; None before the server was asked.
@@ -45,10 +45,10 @@ class DialectResolver:
         return self.known.name if self.known is not None else "auto"
 
     async def dialect(self) -> Dialect:
-        """The dialect, asked for once for all who wait. They share a failure; who comes later asks again.
+        """The dialect. Concurrent callers share one call and its failure; later callers ask again.
 
         Raises:
-            UnsupportedError: the server's answer is that of neither dialect.
+            UnsupportedError: the server is of neither kind.
             TRMMError: the server could not be asked.
         """
         known = self.known
@@ -63,7 +63,7 @@ class DialectResolver:
         try:
             name = dialect_of(await self._told(PROBE))
         except AuthenticationError:
-            # Something before the server refuses the key, on a page that says nothing of the language.
+            # A proxy refuses the key, with a page that doesn't show the kind of server.
             if self._transport.server.source is None:
                 raise
             name = dialect_of(await self._told(PROBE_ANEW))

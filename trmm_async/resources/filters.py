@@ -1,4 +1,4 @@
-"""Which agents are meant, where several are."""
+"""Filters of agents."""
 
 from dataclasses import dataclass
 from typing import get_args
@@ -14,7 +14,7 @@ __all__ = ["AgentQuery", "agent_query"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentQuery:
-    """Which agents; None in a field: any. `client` and `site` are ids or names, `hostname` is exact."""
+    """A filter of agents; None for any. `client` and `site` are ids or names, `hostname` is exact."""
 
     hostname: str | None = None
     client: int | str | None = None
@@ -22,7 +22,7 @@ class AgentQuery:
     monitoring_type: str | None = None
 
     async def resolve(self, api: Api) -> AgentFilter:
-        """The same by ids. Raises what `Names` does."""
+        """The same filter with ids. Raises what `Names` raises."""
         client, site = await Names(api).place(self.client, self.site)
         return AgentFilter(
             hostname=self.hostname, client=client, site=site, monitoring_type=self.monitoring_type
@@ -35,7 +35,7 @@ def agent_query(
     site: AnySite | None,
     monitoring_type: str | None,
 ) -> AgentQuery:
-    """Which agents are meant, every argument checked."""
+    """Check all arguments of a filter."""
     return AgentQuery(
         hostname=None if hostname is None else arguments.plain_text(hostname, "hostname"),
         client=None if client is None else arguments.reference(client, "client"),

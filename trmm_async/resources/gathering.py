@@ -1,7 +1,7 @@
-"""One question to many agents, a few of them at a time.
+"""One call for each of many agents, a few at a time.
 
-Below the resources that ask so. The limits of the server are the transport's; here is only how many questions
-are under way at once, and what became of those that failed.
+Below the resources that use it. The transport knows the limits of the server; this module only limits how
+many calls are in progress, and collects the failures.
 """
 
 import asyncio
@@ -23,22 +23,22 @@ __all__ = ["Gathering"]
 T = TypeVar("T")
 
 _AT_ONCE: Final = 5
-"""Half of the server's workers that `max_waiting` leaves us: the others have work besides."""
+"""Half of the workers that `max_waiting` allows us, since the client has other calls as well."""
 
 _IN_A_ROW: Final = 20
-"""So many failures with no answer between are the server's, not the agents'."""
+"""After so many failures without an answer in between, the server is the cause, not the agents."""
 
 _FOR_ALL: Final = (AuthenticationError, PermissionDeniedError, ClosedError, UnsupportedError)
 
 
 class Gathering(Generic[T]):
-    """The answers, as they come: iterate it, once, and close it. It asks on only while it is iterated.
+    """The answers as they come. Iterate over it once, and close it. It sends calls only during the iteration.
 
-    An agent that is gone by now has no answer, and has not failed. What would be the same for every agent (a
-    key that is refused) is raised.
+    An agent that was deleted meanwhile has no answer, and has not failed. An error that would be the same for
+    every agent (a refused key) is raised.
 
     Attributes:
-        failed: the agents without an answer, each with its error; whole when the iteration has ended.
+        failed: the agents whose call failed, with the errors; complete when the iteration has ended.
     """
 
     def __init__(self, agent_ids: Iterable[str], ask: Callable[[str], Awaitable[T]]) -> None:
@@ -71,7 +71,7 @@ class Gathering(Generic[T]):
                 return answer
 
     async def aclose(self) -> None:
-        """Ask no more; what is under way is dropped."""
+        """Send no more calls, and cancel those in progress."""
         tasks = list(self._asked)
         self._left = iter(())
         self._asked.clear()
@@ -91,7 +91,7 @@ class Gathering(Generic[T]):
             raise error
         if isinstance(error, NotFoundError) and not is_page(error.body.encode()):
             return
-        # Without the frames that led to it: there may be thousands.
+        # Without its traceback: there may be thousands of them.
         frameless(error)
         self.failed[agent_id] = error
         self._in_a_row += 1

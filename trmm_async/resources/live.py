@@ -1,4 +1,4 @@
-"""Live things: a subscription to agents' events, and a script's output while it runs."""
+"""Streams: a subscription to agents' events, and the output of a script while it runs."""
 
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ from trmm_async.stream.source import AgentStreamState, AlertSignal, Outlet, Star
 __all__ = ["MergedSource", "ScriptStream", "new_cmd_id", "subscribe"]
 
 _STRAGGLERS = 2.0
-"""Seconds that the last pieces of output have after the run's result has come by another connection."""
+"""Seconds to wait for the last pieces of output after the result has come, by another connection."""
 
 
 def subscribe(
@@ -38,7 +38,7 @@ def subscribe(
     webhooks: AlertSignal | None = None,
     dashboard: bool = False,
 ) -> Subscription:
-    """A subscription to these agents, each once, from whatever source this server has for events."""
+    """A subscription to these agents, each once, from the source of events that this server has."""
     if webhooks is not None and not callable(getattr(webhooks, "listen", None)):
         raise InvalidRequestError(f"webhooks must be a WebhookReceiver, not {webhooks!r}")
     everything = list(agents)
@@ -184,7 +184,7 @@ class ScriptStream:
         return await self._last_piece(self._answer)
 
     async def _next(self, answer: asyncio.Task[ScriptResult | None]) -> Event | None:
-        """The next event; None when no more is worth waiting for."""
+        """The next event; None if it is not worth waiting for more."""
         if self._events is None:
             await asyncio.wait([answer])
             return None
@@ -194,7 +194,7 @@ class ScriptStream:
         except TimeoutError:
             return None
         except TRMMError:
-            # The server ended the subscription. The run's result still comes, by its own connection.
+            # The server ended the subscription. The result still comes, by its own connection.
             self.complete = False
             await asyncio.wait([answer])
             return None
@@ -202,7 +202,7 @@ class ScriptStream:
             self._limit = None
 
     def _answered(self, answer: asyncio.Task[ScriptResult | None]) -> None:
-        """The run's own answer has come: the output has little time left, unless that answer was lost."""
+        """The run was answered: wait only a little longer for output, unless the answer was lost."""
         if answer.cancelled():
             return
         error = answer.exception()
@@ -236,16 +236,16 @@ class ScriptStream:
 
 
 def new_cmd_id() -> str:
-    """An id for one run: what TRMM takes for one is ASCII letters, digits and `-_.`, at most 48."""
+    """A new id for one run. TRMM accepts ASCII letters, digits and `-_.`, at most 48."""
     return f"trmm-{uuid4().hex}"
 
 
 class MergedSource:
-    """Several sources as one: some names come from one of their own, all others from the rest.
+    """Several sources as one `Source`.
 
     Args:
-        special: the source of each of these names.
-        rest: the source of all others, which alone tells script runs.
+        special: names that have a source of their own.
+        rest: the source of all other names, and of script runs.
     """
 
     def __init__(self, special: Mapping[str, Source], rest: Source) -> None:
@@ -256,33 +256,26 @@ class MergedSource:
         return f"<MergedSource {', '.join(map(repr, self._all()))}>"
 
     def open(self, outlet: Outlet, begun: SourcePlace | None) -> None:
-        """See `stream.source.Source`."""
         for source in self._all():
             source.open(outlet, begun)
 
     def follow(self, agent_id: str, start: Start) -> AgentStreamState:
-        """See `stream.source.Source`."""
         return self._of(agent_id).follow(agent_id, start)
 
     def leave(self, agent_id: str) -> None:
-        """See `stream.source.Source`."""
         self._of(agent_id).leave(agent_id)
 
     def place(self, unread: Sequence[Event]) -> SourcePlace | None:
-        """See `stream.source.Source`."""
         return self._rest.place(unread)
 
     def close(self) -> None:
-        """See `stream.source.Source`."""
         for source in self._all():
             source.close()
 
     def remaining(self) -> list[asyncio.Future[None]]:
-        """See `stream.source.Source`."""
         return [future for source in self._all() for future in source.remaining()]
 
     def cut(self) -> None:
-        """See `stream.source.Source`."""
         for source in self._all():
             source.cut()
 

@@ -1,7 +1,7 @@
-"""Names in place of ids: which script, client or site a text means. No answer is kept: each call asks anew.
+"""Names in place of ids: which script, client or site a text means. Nothing is cached: each call asks anew.
 
-Over `api`; the nouns and `filters` ask here, after their other arguments were checked. What finds a name
-among things is pure.
+Over `api`; used by the resources and `filters`, after their other arguments were checked. Finding a name
+among objects is pure.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -40,16 +40,16 @@ AnySite: TypeAlias = int | str | Site | SiteRef
 """Says which site: its id, its name, CLIENT/SITE where several have it, or the site."""
 
 NAMED: Final = frozenset({"script", "client", "site"})
-"""The kinds of things for whose id a name may stand."""
+"""The kinds of objects that can be given by name."""
 
 _Place: TypeAlias = tuple[Client, Site]
 
 
 @dataclass(frozen=True)
 class NounKind(Generic[T]):
-    """How things of a kind are told apart; `about` says it where a name does not.
+    """How objects of a kind are found by name. `about` distinguishes those with the same name, in errors.
 
-    `path`: what they may be called besides, in full.
+    `path` is their full name, by which they are found as well.
     """
 
     word: str
@@ -59,10 +59,10 @@ class NounKind(Generic[T]):
     path: Callable[[T], str] | None = None
 
     def find(self, wanted: str, things: Iterable[T]) -> T | None:
-        """The one thing of this name, in any case; None if there is none.
+        """The object with this name, whatever its case; None if there is none.
 
         Raises:
-            AmbiguousNameError: there are several, be it that one has it as its name and another as its path.
+            AmbiguousNameError: several have it, as name or path.
         """
         found = [thing for thing in things if self._is_meant(wanted, thing)]
         if len(found) > 1:
@@ -72,11 +72,11 @@ class NounKind(Generic[T]):
         return found[0] if found else None
 
     def pick(self, wanted: str, things: Sequence[T]) -> T:
-        """The same; there must be one.
+        """The same, but there must be one.
 
         Raises:
-            AmbiguousNameError: there are several.
-            UnknownNameError: there is none.
+            AmbiguousNameError: several have it.
+            UnknownNameError: none has it.
         """
         found = self.find(wanted, things)
         if found is None:
@@ -115,19 +115,19 @@ _SITE: Final[NounKind[_Place]] = NounKind(
 
 
 def find_site(wanted: str, clients: Iterable[Client]) -> Site | None:
-    """The site of this name among those of these clients, with its client; CLIENT/SITE is understood too.
+    """The site with this name, or CLIENT/SITE, of these clients, with its client.
 
     Raises:
-        AmbiguousNameError: it fits several: names may have slashes in them, too.
+        AmbiguousNameError: several fit, since names may contain slashes.
     """
     return _told(_SITE.find(wanted, _places(clients)))
 
 
 def pick_site(wanted: str, clients: Iterable[Client]) -> Site:
-    """The same; there must be one.
+    """The same, but there must be one.
 
     Raises:
-        AmbiguousNameError: it fits several.
+        AmbiguousNameError: several fit.
         UnknownNameError: none has it.
     """
     return cast("Site", _told(_SITE.pick(wanted, _places(clients))))
@@ -146,14 +146,14 @@ def _told(place: _Place | None) -> Site | None:
 
 
 class Names:
-    """Looks names up for one call of a user, with one listing of each kind at most; not kept beyond that.
+    """Looks names up for one call of a user; each kind of object is listed once at most.
 
-    What is given is checked before anything is sent. Every method raises, besides `TRMMError`s of the
-    listing, InvalidRequestError, AmbiguousNameError and UnknownNameError.
+    Arguments are checked before anything is sent. Every method raises InvalidRequestError,
+    AmbiguousNameError, UnknownNameError, and the `TRMMError`s of the listing.
 
     Args:
         api: asks the server.
-        feature: what only a stock server has, and the names are for; a gateway is not asked then.
+        feature: the method, if only a stock server has it: then a gateway is not asked.
     """
 
     def __init__(self, api: Api, feature: str = "") -> None:
@@ -168,7 +168,7 @@ class Names:
         return script if isinstance(script, int) else SCRIPT.pick(script, await self.scripts()).id
 
     async def scripts(self) -> list[Script]:
-        """All that the key may see."""
+        """All scripts that the key may see."""
         if self._listed_scripts is None:
             self._listed_scripts = await self._ask(_scripts)
         return self._listed_scripts
@@ -179,11 +179,11 @@ class Names:
         return client if isinstance(client, int) else CLIENT.pick(client, await self._clients()).id
 
     async def clients(self, given: Iterable[int | str]) -> tuple[int, ...]:
-        """The ids of several, each once; they were checked by `arguments.references`."""
+        """The ids of several clients, each once. They were checked by `arguments.references`."""
         return tuple(dict.fromkeys([await self.client(one) for one in given]))
 
     async def site(self, given: object, what: str = "site", client: int | None = None) -> int:
-        """The id of a site, of that client if one is given."""
+        """The id of a site; only of this client, if one is given."""
         site = arguments.reference(given, what)
         if isinstance(site, int):
             return site
@@ -191,7 +191,7 @@ class Names:
         return pick_site(site, [one for one in clients if client in {None, one.id}]).id
 
     async def find_site(self, name: str, client: object) -> Site | None:
-        """The site of this name, of that client if one is given; None without one."""
+        """The site with this name, or None; only of this client, if one is given."""
         client_id = None if client is None else arguments.reference(client, "client")
         clients = await self._clients()
         if client_id is not None:
@@ -199,14 +199,14 @@ class Names:
         return find_site(name, [one for one in clients if client_id in {None, one.id}])
 
     async def place(self, client: object, site: object) -> tuple[int | None, int | None]:
-        """The ids of a client and a site, if any; a named site is one of that client."""
+        """The ids of a client and a site, or None. A site that is given by name must be one of the client."""
         if site is not None:
             arguments.reference(site, "site")
         client_id = None if client is None else await self.client(client)
         return client_id, None if site is None else await self.site(site, client=client_id)
 
     async def id_of(self, kind: str, given: object) -> int:
-        """The id of a thing of one of the `NAMED` kinds."""
+        """The id of an object of one of the `NAMED` kinds."""
         match kind:
             case "script":
                 return await self.script(given)
@@ -216,11 +216,11 @@ class Names:
                 return await self.site(given)
 
     async def in_body(self, body: dict[str, Any], kinds: Mapping[str, str]) -> None:
-        """Put ids where a body has names.
+        """Put ids in the place of names in a body.
 
         Args:
-            body: what will be sent; it was checked by `arguments.reference` or `references`.
-            kinds: of which key the value, or each of its values, is of which of the `NAMED` kinds.
+            body: what will be sent. Its values were checked by `arguments.reference` or `references`.
+            kinds: which keys have names, one or several, and of which of the `NAMED` kinds.
         """
         for key, kind in kinds.items():
             given = body.get(key)
@@ -230,7 +230,7 @@ class Names:
                 body[key] = await self.id_of(kind, given)
 
     async def run(self, run: ScriptRun) -> ScriptRun:
-        """The same run, by the script's id."""
+        """The same run, with the script's id in the place of its name."""
         return run if isinstance(run.script, int) else replace(run, script=await self.script(run.script))
 
     async def _clients(self) -> list[Client]:

@@ -1,4 +1,4 @@
-"""What the nouns have in common: they send endpoints of a stock server, and say so where there is none."""
+"""What all resources have in common: they send endpoints of a stock server, and refuse to lose data."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, TypeVar
@@ -31,14 +31,14 @@ LOSSES: Final[Mapping[str, str]] = {
     "with_value": "its value is gone for good",
     "with_values": "its values are gone for good",
 }
-"""What a delete takes along that no other call makes again, by the argument that has to be True for it."""
+"""What is lost by a delete and can't be created again, by the argument that must be True for it."""
 
 
 def refuse_loss(what: str, **said: object) -> None:
-    """Refuse to remove what can't be made again, unless that is said by one of `LOSSES`, the one keyword.
+    """Refuse to delete what can't be created again, unless the one keyword, of `LOSSES`, is True.
 
     Raises:
-        InvalidRequestError: it was not said, or is not True or False.
+        InvalidRequestError: it is not True.
     """
     ((argument, is_said),) = said.items()
     if not arguments.boolean(is_said, argument):
@@ -46,10 +46,10 @@ def refuse_loss(what: str, **said: object) -> None:
 
 
 def refuse_in_use(what: str, by: Sequence[str], confirm: str = "in_use") -> None:
-    """Refuse to remove what something else needs, and what would go with it or be of no use any more.
+    """Refuse to delete what is in use `by` other objects: they would be deleted, or not work any more.
 
     Raises:
-        InvalidRequestError: `by` names such things, and which argument says that it may be done.
+        InvalidRequestError: `by` is not empty; the text says that the argument `confirm` allows it.
     """
     if by:
         more = ", …" if by[5:] else ""
@@ -59,11 +59,11 @@ def refuse_in_use(what: str, by: Sequence[str], confirm: str = "in_use") -> None
 
 
 _SECRET_LEAST: Final = 8
-"""Letters that a text has at least to be taken for a secret: shorter ones are parts of common words."""
+"""Characters that a text must have to be removed from errors: shorter ones are parts of common words."""
 
 
 class Resource:
-    """A noun's methods. All errors are `TRMMError`s."""
+    """The methods of one resource. All errors are `TRMMError`s."""
 
     def __init__(self, api: Api) -> None:
         self._api = api
@@ -76,18 +76,18 @@ class Resource:
         query: Mapping[str, object] | None = None,
         waits: float | None = None,
     ) -> T:
-        """Send one endpoint; what it is given is checked before anything else happens."""
+        """Send one endpoint. Names are looked up; nothing is sent if a placeholder's value is wrong."""
         return await self._api.on_stock(
             endpoint.name,
             endpoint.call(*await self._ids(endpoint, places), body=body, query=query, waits=waits),
         )
 
     def _names(self, feature: str = "") -> Names:
-        """What looks names up for one call; `feature` is the method that only a stock server has."""
+        """Looks names up for one call; `feature` is the method, if only a stock server has it."""
         return Names(self._api, feature)
 
     async def _ids(self, endpoint: Endpoint[Any], places: tuple[object, ...]) -> list[object]:
-        """The places of an endpoint, with ids for names. Nothing is sent if one of them is wrong."""
+        """The values of an endpoint's placeholders, with ids in the place of names."""
         kinds = endpoint.places
         given = [
             arguments.reference(place, kind) if kind in NAMED else place
@@ -119,7 +119,7 @@ class Resource:
         return version
 
     def _keep_out(self, *values: object) -> None:
-        """A server may quote what it refuses: what is long enough to be a secret is in no error."""
+        """Keep these secrets out of errors: a server may quote what it refuses. Short ones are not removed."""
         for value in values:
             if isinstance(value, str) and len(value) >= _SECRET_LEAST:
                 self._api.transport.server.secrets.keep(str(value))
@@ -133,7 +133,7 @@ class Resource:
         is_it: Callable[[Made], bool],
         query: Mapping[str, object] | None = None,
     ) -> Made:
-        """Make one thing, whose id the server does not tell: it is what is new in the list, and is it.
+        """Create one object. The server doesn't send it, so it is found by listing; see `creation.make`.
 
         `places` and `query` are those of the list.
         """
@@ -142,5 +142,5 @@ class Resource:
         return await self._on_stock(endpoint.name, plan)
 
     async def _on_stock(self, name: str, request: Request[T]) -> T:
-        """Carry out what only a stock server has; `name` is the method's."""
+        """Carry out a request that only a stock server understands; `name` is the method."""
         return await self._api.on_stock(name, request)

@@ -45,7 +45,7 @@ _SECONDS_MOST: Final = 2**31 - 1
 
 
 _MARKS: Final = ("favorite", "hidden")
-"""What can be changed of community scripts: each by its own call, of which the server drops all else."""
+"""What can be changed of community scripts, each by its own call: the server ignores all else in it."""
 
 
 def _outcome(body: bytes) -> ScriptResult | str:
@@ -86,7 +86,7 @@ class _Action(msgspec.Struct):
 
 
 class _RunsScript(msgspec.Struct):
-    """What is read of a check or a task to know which scripts it runs."""
+    """The part of a check or a task that says which scripts it runs."""
 
     id: int
     name: str | None = None
@@ -215,7 +215,7 @@ class Scripts(Resource):
             SCRIPTS,
             body=body,
             query={"showHiddenScripts": "true"},
-            # By what the server stores as it is; of arguments it takes the spaces around them away.
+            # Not by the arguments: the server removes spaces around them.
             is_it=lambda made: (made.name, made.shell) == (body["name"], body["shell"]),
         )
         return msgspec.structs.replace(made, code=code)
@@ -344,7 +344,7 @@ class Scripts(Resource):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeRun:
-    """A text that is run without being in the library; `timeout` in seconds, `env_vars` as "NAME=value"."""
+    """Code that is run without being stored; `timeout` in seconds, `env_vars` as "NAME=value"."""
 
     code: str
     shell: str
@@ -363,7 +363,7 @@ def checked_code(
     timeout: int,
     run_as_user: bool,
 ) -> CodeRun:
-    """Code whose every argument was checked."""
+    """Check all arguments of a run of code."""
     return CodeRun(
         code=arguments.free_text(code, "code"),
         shell=arguments.choice(shell, "shell", get_args(Shell)),
@@ -375,13 +375,13 @@ def checked_code(
 
 
 def run_code(agent_id: str, run: CodeRun) -> Plan[ScriptResult]:
-    """Run it on one agent, which the server waits for."""
+    """Run code on one agent; the server waits for it."""
     return tried(TEST.call(agent_id, body=asdict(run), waits=run.timeout))
 
 
 @plan
 def tried(call: Call[ScriptResult | str]) -> Steps[ScriptResult]:
-    """The result of code that was sent; a word in its place is the server's own."""
+    """The result of code that was sent. If it is a text, the server has no result of the agent."""
     answer = yield from call
     if isinstance(answer, ScriptResult):
         return answer

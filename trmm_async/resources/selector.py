@@ -1,6 +1,6 @@
-"""Agents by what they have in common, as a value that is read when it is used: `trmm.agents.select`.
+"""A filter of agents that is evaluated when it is used: `trmm.agents.select`.
 
-Over `agent_stream`; runs, events and the command line take one in place of agents.
+Over `agent_stream`; runs, events and the command line accept it in place of agents.
 """
 
 import re
@@ -28,10 +28,10 @@ FieldValue: TypeAlias = str | float | bool | Iterable[str] | None
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Criteria:
-    """What agents have in common; None or nothing in a field: any.
+    """Filters of agents; None, or an empty value, for any.
 
-    `query` is what a server is asked for. The rest is looked at as the agents come: `hostname` and
-    `operating_system` are patterns, `custom_fields` values by the fields' ids or names.
+    The server applies `query`; everything else is applied here to the agents that it sends. `hostname` and
+    `operating_system` are patterns; `custom_fields` are values by the ids or names of the fields.
     """
 
     query: AgentQuery = field(default_factory=AgentQuery)
@@ -43,7 +43,7 @@ class Criteria:
     where: Wanted | None = None
 
     def wanted(self, fields: Mapping[int | str, int]) -> Wanted:
-        """Whether an agent has all of it; `fields` has the ids of custom fields."""
+        """A function that applies all filters except `query`; `fields` has the ids of custom fields."""
         tests: list[Wanted] = []
         if self.plat is not None:
             tests.append(partial(_is_one_of, self.plat, _plat))
@@ -138,7 +138,7 @@ def checked_criteria(
     custom_fields: Mapping[Any, FieldValue] | None,
     where: Wanted | None,
 ) -> Criteria:
-    """What agents have in common, every argument checked."""
+    """Check all filters."""
     _check_function(where)
     return Criteria(
         query=agent_query(None, client, site, monitoring_type),

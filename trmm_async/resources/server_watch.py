@@ -45,7 +45,7 @@ class ServerWatch:
             agents = await self._whole(dialect, agent_ids)
         except NotFoundError as error:
             return PolledState({}, [], dict.fromkeys(agent_ids or (), error))
-        # Each of these steps takes a millisecond or two where there are thousands.
+        # For thousands of agents, each of these steps takes a millisecond or two.
         await asyncio.sleep(0)
         missing = _missing("/agents/", (agent_ids or frozenset()) - agents.keys())
         return PolledState({name: agent.status for name, agent in agents.items()}, [], missing, agents)
@@ -76,7 +76,7 @@ class ServerWatch:
 
 
 def _missing(path: str, agent_ids: frozenset[str]) -> dict[str, NotFoundError]:
-    """Those that a list lacks are as unknown to the server as if it had said so of each."""
+    """Agents that are not in a list count as not found."""
     return {
         agent_id: NotFoundError(404, f"no agent {agent_id} in the list", method="GET", path=path)
         for agent_id in agent_ids

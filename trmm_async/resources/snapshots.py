@@ -1,4 +1,4 @@
-"""The present state of some agents, for the event stream to catch up by."""
+"""The present state of some agents, with which the event stream catches up."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,11 +13,11 @@ from trmm_async.stream import Snapshot
 __all__ = ["take_snapshot"]
 
 _ONE_BY_ONE = 3
-"""Up to how many agents are asked for singly; for more, the whole list costs the limit less."""
+"""Up to so many agents are read one by one; for more, the whole list takes fewer calls."""
 
 
 async def take_snapshot(api: Api, agent_ids: frozenset[str]) -> Snapshot:
-    """Status and alerts of these agents. An agent that the server does not know has no status in it.
+    """The statuses of these agents, without those that the server doesn't know, and all alerts.
 
     Raises:
         TRMMError: the server could not be asked.

@@ -11,7 +11,7 @@ from trmm_async import arguments
 from trmm_async.calls import Call, Plan, Steps, plan
 from trmm_async.cron import cron_expression
 from trmm_async.dialects import TaskOrder
-from trmm_async.dialects.base import seconds_of
+from trmm_async.dialects.base import float_of
 from trmm_async.dialects.stock.agents import agent_ids_by_key, results_on_agents
 from trmm_async.dialects.stock.creation import make
 from trmm_async.dialects.stock.dialect import TASKS_OF, Everyone
@@ -112,7 +112,7 @@ RESULTS = read(
     "tasks.results",
     "/automation/tasks/{task:id}/status/",
     list[_TaskResult],
-    wire={"result_id": "id", "execution_time": Sent(kind=str | None, fit=seconds_of)},
+    wire={"result_id": "id", "execution_time": Sent(kind=str | None, fit=float_of)},
 )
 SET_UP = send("tasks.set_up", "/tasks/", needs="name task_type actions")
 RUN_EVERYWHERE = send("tasks.run_everywhere", "/automation/tasks/{task:id}/run/")
@@ -307,7 +307,7 @@ class Tasks(Resource):
             await self._on_stock(DELETE.name, _delete_of_agent(task_id))
 
     async def _name_scripts(self, method: str, body: Mapping[str, Any]) -> Sequence[int]:
-        """Put ids in the place of names, and return the scripts that were given by their ids."""
+        """Put ids in the place of names. Returns the scripts that were given by their ids."""
         names, by_id = self._names(method), scripts_of(body)
         for action in body.get("actions", ()):
             await names.in_body(action, {"script": "script"})
@@ -343,7 +343,7 @@ def _delete_of_agent(task_id: int) -> Steps[None]:
 
 @plan
 def _run_on_all(get: Call[tuple[Task, Owner]], run: Call[None]) -> Steps[None]:
-    """The server says yes to any number."""
+    """Check that the task is a policy's: the server accepts any id."""
     task, owner = yield from get
     if owner.policy is None:
         raise InvalidRequestError(f"task {task.id} is no task of a policy: tasks.run(task) runs it")
@@ -352,7 +352,7 @@ def _run_on_all(get: Call[tuple[Task, Owner]], run: Call[None]) -> Steps[None]:
 
 @plan
 def with_agent(get: Call[tuple[Task, Owner]]) -> Steps[Task]:
-    """The task, and the id of its agent, of which the server tells another."""
+    """The task with its agent's id, for which the server sends an integer."""
     task, owner = yield from get
     if owner.agent is None:
         return task
@@ -362,7 +362,7 @@ def with_agent(get: Call[tuple[Task, Owner]]) -> Steps[Task]:
 
 @plan
 def run_where_it_is(get: Call[tuple[Task, Owner]], run: Call[None]) -> Steps[None]:
-    """The server promises to run a policy's task on no agent too, and then runs nothing."""
+    """Check that the task is an agent's: the server accepts a policy's task as well, and runs nothing."""
     task, owner = yield from get
     if owner.agent is None:
         raise InvalidRequestError(

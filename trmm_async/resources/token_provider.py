@@ -1,9 +1,8 @@
-"""What lets a WebSocket in where the API key does not: the token of a user who has logged in.
+"""The token of a user who has logged in, which WebSockets need in place of the API key.
 
-Low among the resources: over the transport, which sends the logins. A token is asked for when it is
-needed, is renewed a little before it ends where that can be done without anybody, and once more when a server
-refuses it. Password, code and token are handed to `Server.secrets`, so that no text of a server can bring
-them into an error.
+Over the transport, which sends the logins. A token is requested when it is needed. If that needs no person, it
+is renewed a little before it expires, and when a server refuses it. Password, code and token are added to
+`Server.secrets`, so that they are in no error, even if a server quotes them.
 """
 
 import asyncio
@@ -24,7 +23,7 @@ from trmm_async.transport import Transport
 __all__ = ["TOTP", "TokenProvider", "TokenSource"]
 
 Secret: TypeAlias = str | Callable[[], str | Awaitable[str]]
-"""A text, or what gives one when it is asked, at once or awaited."""
+"""A text, or a function that returns one; it may be async."""
 
 TOTP: TypeAlias = Secret
 TokenSource: TypeAlias = Secret
@@ -38,7 +37,7 @@ Source: TypeAlias = Callable[[], Awaitable[Token]]
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """A token in use; `until` is when to renew it, by the loop's clock, None for never by the clock."""
+    """The token in use. `until` is when to renew it, by the loop's clock; None if that is not known."""
 
     token: Token = field(repr=False)
     until: float | None
@@ -49,9 +48,9 @@ class TokenProvider:
 
     Args:
         transport: sends the logins; its server keeps the secrets out of errors.
-        dialect: the dialect in use.
-        access_token: a token that somebody else takes care of; None until `login`.
-        now: the time of day, aware.
+        dialect: returns the dialect in use.
+        access_token: a token that the user renews; None until `login`.
+        now: returns the time, with a time zone.
     """
 
     def __init__(
@@ -77,12 +76,12 @@ class TokenProvider:
         return f"<TokenProvider {self._who or 'not logged in'}, {state}>"
 
     async def login(self, username: str, password: str, totp: TOTP | None) -> None:
-        """Log a user in, in place of whoever was.
+        """Log a user in, in place of the previous one.
 
         Raises:
-            AuthenticationError: the server refuses the user, or wants a code.
+            AuthenticationError: the server refuses the user, or requires a second factor.
             UnsupportedError: the server has no logins.
-            TRMMError: it could not be asked.
+            TRMMError: the call failed.
         """
         name = arguments.plain_text(username, "username")
         self._keep(arguments.secret(password, "password"))
@@ -101,18 +100,18 @@ class TokenProvider:
             self._hold(token)
 
     async def token(self) -> Token:
-        """A token that should be good; asked for once, for all who wait.
+        """A token that should be valid. Concurrent callers share one renewal.
 
         Raises:
-            AuthenticationError: nobody has logged in, or the login has ended and can't be renewed by itself.
-            TRMMError: it can't be renewed now.
+            AuthenticationError: nobody has logged in, or the token has expired and can't be renewed.
+            TRMMError: the renewal failed.
         """
         if self._held is not None and self._is_fresh(self._held):
             return self._held.token
         return await self._renew(None)
 
     async def after(self, refused: Token) -> Token:
-        """Another token in place of one that the server refused; for all who held it, once.
+        """A new token in place of one that the server refused. All who used that one share the renewal.
 
         Raises:
             AuthenticationError: there is no other.
@@ -134,7 +133,7 @@ class TokenProvider:
         return self._hold(await self._single_flight.attempt(self._source()))
 
     def _is_fresh(self, held: _Held) -> bool:
-        # What can't be renewed is used for as long as the server takes it: a use makes it last longer there.
+        # A token that can't be renewed is used until the server refuses it: each use extends it there.
         ended = held.until is not None and asyncio.get_running_loop().time() >= held.until
         return not (ended and self._source is not None)
 
@@ -145,7 +144,7 @@ class TokenProvider:
 
     def _end_of(self, token: Token) -> float | None:
         left = 0.0 if token.expiry is None else (token.expiry - self._now()).total_seconds()
-        # A token that has ended when it comes is one of a clock that goes wrong, the server's or ours.
+        # If a new token seems to have expired already, a clock is wrong, the server's or ours.
         if left <= 0:
             return None
         return asyncio.get_running_loop().time() + left - min(_MARGIN_MOST, left * _MARGIN_PART)

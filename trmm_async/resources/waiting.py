@@ -1,6 +1,6 @@
-"""Waiting until agents are as somebody wants them; all who wait share the client's looks.
+"""Waits until agents meet a condition. All who wait share the client's polls.
 
-A look alone decides. Where events are given, they say when to look.
+Only a poll decides. If a source of events is given, events say when to poll.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ Until = str | Callable[[Agent], object]
 _FINAL: Final = (AuthenticationError, PermissionDeniedError, ClosedError)
 _SETTINGS: Final = StreamSettings(poll_scripts=False)
 _TOLD: Final = StreamSettings(poll_scripts=False, poll_interval=60.0)
-"""Where events say when to look: what no event tells is seen by these looks."""
+"""If events say when to poll, these polls are for conditions that no event tells of."""
 
 _Kinds = tuple[type[Event], ...]
 _NAMED: Final = 3
@@ -48,7 +48,7 @@ async def wait_until(
     missing_ok: bool = False,
     source: Events | None = None,
 ) -> list[Agent]:
-    """Wait until one look shows all of them so; as they are then, in that order. See `Agents.wait_until`."""
+    """Wait until one poll shows that all agents meet it; returns them. See `Agents.wait_until`."""
     names = tuple(dict.fromkeys(agent_ids))
     holds, telling = _test(until)
     seconds = None if timeout is None else arguments.seconds(timeout, "timeout")
@@ -59,7 +59,7 @@ async def wait_until(
     trouble: TRMMError | None = None
     limit = asyncio.timeout(seconds)
     try:
-        # The events begin before the first look: so what comes after it is told.
+        # The events begin before the first poll, so no change after it is missed.
         async with limit, _hurried(looking, source, names, telling) as ended:
             while True:
                 look = await _next(looking, ended)
@@ -87,7 +87,7 @@ async def wait_until(
 async def _hurried(
     looking: PollClient, source: Events | None, names: Collection[str], telling: _Kinds
 ) -> AsyncIterator[asyncio.Task[None] | None]:
-    """Poll soon whenever an event says that it may be so now; what is given ends when the events do."""
+    """Poll soon after each event that may have met the condition. The given task ends with the events."""
     if source is None:
         yield None
         return
@@ -122,7 +122,7 @@ async def _next(looking: PollClient, ended: asyncio.Task[None] | None) -> PollRe
 
 
 def _test(until: object) -> tuple[Callable[[Agent], object], _Kinds]:
-    """What has to hold of an agent, and the kinds of events after which it may."""
+    """The condition as a function, and the kinds of events after which it may be met."""
     if isinstance(until, str):
         status = arguments.choice(until, "until", get_args(AgentStatus))
         return lambda agent: agent.status == status, (AgentOnline if status == "online" else AgentOffline,)

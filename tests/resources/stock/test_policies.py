@@ -73,17 +73,17 @@ def test_a_plan_of_one_call_is_as_recorded(name: str, intent: Intent) -> None:
 
 class TestAnswers:
     def test_where_a_policy_is_set(self) -> None:
-        use = ByHand(answer_of("automation_policy_related")).of(policies.use_of(policies.RELATED.call(1)))
+        use = ByHand(answer_of("automation_policy_related")).of(policies.use_of(1))
         assert use == PolicyUse(server_clients=(ClientRef(id=1, name="Acme Corp"),))
         agents = (
             b'{"pk": 1, "agents": [{"agent_id": "a", "hostname": "h"}], '
             b'"server_sites": [{"id": 3, "name": "s"}]}'
         )
-        assert ByHand(agents).of(policies.use_of(policies.RELATED.call(1))) == PolicyUse(
+        assert ByHand(agents).of(policies.use_of(1)) == PolicyUse(
             agents=("a",), server_sites=(SiteRef(id=3, name="s"),)
         )
         with pytest.raises(NotFoundError, match="no policy 999"):
-            ByHand(answer_of("automation_related_404")).of(policies.use_of(policies.RELATED.call(999)))
+            ByHand(answer_of("automation_related_404")).of(policies.use_of(999))
 
     def test_a_policys_checks_have_no_result(self) -> None:
         call: Any = policies.CHECKS.call(1)

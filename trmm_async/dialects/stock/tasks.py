@@ -12,7 +12,7 @@ import msgspec
 
 from trmm_async import codec
 from trmm_async.cron import cron_values
-from trmm_async.dialects.base import TaskOrder, seconds_of
+from trmm_async.dialects.base import TaskOrder, float_of
 from trmm_async.dialects.stock.task_orders import (
     INSTANCE_POLICIES,
     LAST_DAY,
@@ -202,7 +202,7 @@ def _result(told: _Outcome) -> ScriptResult | None:
         retcode=told.retcode,
         stdout=told.stdout or "",
         stderr=told.stderr or "",
-        execution_time=seconds_of(told.execution_time),
+        execution_time=float_of(told.execution_time),
     )
 
 

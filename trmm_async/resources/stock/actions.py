@@ -28,10 +28,10 @@ from trmm_async.words import MonitoringType
 __all__ = ["AgentActions", "AgentChanges", "RemoteControl", "checked_command_run"]
 
 _COMMAND_TIMEOUT_MOST: Final = 295
-"""The server answers two seconds later at the latest, and what stands in front of it cuts at 300."""
+"""The server answers at most two seconds later, and a proxy in front of it cuts calls off at 300."""
 
 _SAME_BOOT: Final = timedelta(seconds=5)
-"""By how much the boot times of one boot may differ."""
+"""Two boot times that differ by at most this are of the same boot."""
 
 _INTEGER_MOST: Final = 2**31 - 1
 
@@ -121,7 +121,7 @@ MAINTAIN = act(
 
 
 class AgentActions(Resource):
-    """See `Agents`."""
+    """The part of `Agents` that only a stock server has."""
 
     async def run_command(
         self,
@@ -402,7 +402,7 @@ class AgentActions(Resource):
 
 @plan
 def _everything() -> Steps[list[HistoryEntry]]:
-    """The server names agents by numbers here; the list of agents says whose they are."""
+    """The server sends integers for the agents; their ids are in the list of agents."""
     rows = yield from EVERYTHING.call()
     ids = yield from agent_ids_if_allowed(rows)
     return [
@@ -411,12 +411,12 @@ def _everything() -> Steps[list[HistoryEntry]]:
 
 
 def _has_booted_since(before: datetime | None, agent: Agent) -> bool:
-    # Agents work their boot time out from their clock and the time they are up: it moves a little by itself.
+    # Agents compute their boot time from their clock and their uptime, so it varies a little.
     return agent.boot_time is not None and (before is None or agent.boot_time - before > _SAME_BOOT)
 
 
 def _reboot_at(agent_id: str, local: datetime) -> Call[None]:
-    # The server takes neither seconds nor an offset.
+    # The server accepts neither seconds nor an offset.
     return REBOOT_AT.call(
         agent_id, body={"datetime": local.replace(tzinfo=None).isoformat(timespec="minutes")}
     )
@@ -424,7 +424,7 @@ def _reboot_at(agent_id: str, local: datetime) -> Call[None]:
 
 @plan
 def _reboot_then(agent_id: str, at: datetime) -> Steps[None]:
-    """At a moment: the server wants to be told what the agent's clock says then."""
+    """Reboot at a moment: the server needs that time by the agent's own clock."""
     clock = yield from CLOCK.call(agent_id)
     yield from _reboot_at(agent_id, at.astimezone(_zone(clock.timezone)))
 
@@ -441,7 +441,7 @@ def _zone(name: str | None) -> ZoneInfo:
 
 @plan
 def _update(agent_id: str, settings: Mapping[str, object], fields: Mapping[int, Any]) -> Steps[None]:
-    """The types of custom fields are looked up first: they say under which key a value goes."""
+    """Look up the types of custom fields first: the key of a value depends on its type."""
     values = yield from custom_field_values("agent", fields)
     yield from UPDATE.call(agent_id, body={**settings, "custom_fields": values})
 
@@ -456,7 +456,7 @@ def checked_command_run(
     run_as_user: bool,
     plat: str | None = None,
 ) -> CommandRun:
-    """A run of a command whose every argument was checked."""
+    """Check all arguments of a run of a command."""
     return CommandRun(
         command=arguments.free_text(command, "command"),
         shell=_shell(shell, custom_shell),
@@ -482,7 +482,7 @@ _any_text: Final[arguments.Check] = partial(arguments.plain_text, empty=True)
 
 
 def _patches(given: object, what: str) -> list[dict[str, Any]]:
-    """The agent's own patch policy: the server takes a list, and looks at the first."""
+    """The agent's own patch policy: the server expects a list, and uses the first."""
     if not isinstance(given, Mapping):
         raise InvalidRequestError(f"{what} must be a mapping of its settings, not {given!r}")
     return [arguments.settings(given, PATCHES, f"agents.update: {what}")]

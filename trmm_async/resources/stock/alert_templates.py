@@ -275,7 +275,7 @@ _CHECKS: Final[arguments.Checks] = {
 
 
 def template_settings(given: Mapping[str, object], method: str) -> dict[str, Any]:
-    """Settings as they are sent; an action stands with its type, which the server does not look at."""
+    """Settings as they are sent. An action needs its type, which the server doesn't check."""
     body = arguments.settings(given, _CHECKS, method)
     for when in ("action", "resolved_action"):
         script, rest = body.get(when), body.get(f"{when}_rest")
@@ -294,7 +294,7 @@ _WITHOUT: Final = {
     "server": "it would run the script on the agent",
     "rest": "it would call nothing",
 }
-"""What a server does that is too old for such actions."""
+"""What a server would do that is too old for such actions."""
 
 _EVERY: Final = "/alerts/templates/"
 _ONE: Final = "/alerts/templates/{template:id}/"

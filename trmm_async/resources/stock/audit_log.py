@@ -49,7 +49,7 @@ class AuditFilters(TypedDict, total=False):
 
 
 Filters: TypeAlias = Mapping[str, Any]
-"""What the entries are to match, by the server's names; `clientFilter` counts only without `agentFilter`."""
+"""Filters by the server's names; it ignores `clientFilter` beside `agentFilter`."""
 
 
 class AuditEntry(Discreet, frozen=True, kw_only=True, gc=False):
@@ -168,8 +168,8 @@ PAGES = read(
 
 
 def page_of(which: Filters, page: int, size: int) -> Call[AuditPage]:
-    """A page from 1 on, the newest entries first."""
-    # By id, and not by time as the server's own pages do: ids are unique, the order is never in doubt.
+    """The call for a page, from 1 on, with the newest entries first."""
+    # By id, not by time as the web client does: ids are unique, so the order is always definite.
     pagination = {"sortBy": "id", "descending": True, "page": page, "rowsPerPage": size, "rowsNumber": 0}
     return PAGES.call(body={"pagination": pagination, **which})
 
@@ -251,14 +251,14 @@ class AuditStream:
 
 
 class Reader:
-    """Which page is next, and what of a page is new. Pure.
+    """Decides which page to read next, and which entries of a page are new. Pure.
 
-    The log is read from the newest entry on, while it grows there, and loses old ones, or any if an
-    administrator prunes it. What is added pushes the rest on: a page then begins with entries that were read,
-    known by their ids, since those only fall. What is removed pulls the rest back, and an entry would be
-    missed. So every page is asked for such that it begins with one that was read, by which it is known to
-    follow; if it does not, one that begins further back is. A server has pages by number and size only: the
-    size is chosen to fit.
+    The log is read from the newest entry on. Meanwhile, entries are added there, and others are pruned. Added
+    entries push the rest to later pages: a page then begins with entries that were read already, which are
+    known by their ids, since ids only fall. Removed entries pull the rest to earlier pages, and some would be
+    missed. So each page is chosen such that its first entry was read already, which proves that nothing is
+    missing before it. If it was not, a page that begins further back is read. The server has pages by number
+    and size only, so the size is chosen to fit.
     """
 
     def __init__(self, most: int) -> None:
@@ -276,7 +276,7 @@ class Reader:
         )
 
     def take(self, answer: AuditPage) -> list[AuditEntry]:
-        """The new ones among the answer's entries."""
+        """The entries of a page that are new."""
         rows = answer.entries
         # Asked for a page past the end, the server repeats the last one.
         page = min(self.page, max(1, -(-answer.total // self.size)))
@@ -296,7 +296,7 @@ class Reader:
         return self._last is None or entry.id < self._last
 
     def _choose(self) -> None:
-        """The page that begins at least `_back` entries before the first unread one and reaches farthest."""
+        """Choose the page that reaches farthest, and begins `_back` entries or more before the unread ones."""
         first = max(0, self._read - self._back)
         sizes = range(self._most // 2 + 1, self._most + 1)
         self.size = max(sizes, key=lambda size: (first // size + 1) * size)
@@ -304,7 +304,7 @@ class Reader:
 
 
 def filters(method: str, which: AuditFilters) -> Filters:
-    """What is given, as the server wants it."""
+    """Check the filters, and return them by the server's names."""
     found = arguments.filters(which, _CHECKS, method)
     if "agentFilter" in found and "clientFilter" in found:
         raise InvalidRequestError(

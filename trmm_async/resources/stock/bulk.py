@@ -208,7 +208,7 @@ class Bulk(Resource):
 
 
 def _chosen(method: str, given: dict[str, Any]) -> dict[str, Any]:
-    """Which agents, in the server's words: others it takes without a word, and filters by nothing."""
+    """The targets as they are sent. The server would silently accept others, and filter by nothing."""
     found = arguments.filters(given, _TARGETS, method)
     chosen = [name for name in ("agents", "client", "site", "all") if name in found]
     if len(chosen) != 1:
@@ -249,7 +249,7 @@ _TARGETS: Final[arguments.Checks] = {
 def _ordered(
     endpoint: Endpoint[int | None], body: Mapping[str, Any], looks: Sequence[Call[Any]]
 ) -> Steps[int | None]:
-    """The call, behind a look for what the server would pass over in silence, or fail on."""
+    """Send the call, after a check of what the server would ignore in silence, or fail on."""
     if body["agents"]:
         yield from all_known(endpoint.name, body["agents"])
     yield from look_up(*looks)

@@ -310,7 +310,7 @@ _DASHBOARD: Final[Wire] = {
     "latest_version": Sent("latest_trmm_ver", fit=lambda latest: None if latest == "error" else latest),
 }
 _ALL_ZONES: Final = "all_timezones"
-"""The same on every server: the names of all time zones there are."""
+"""The names of all time zones: the same on every server."""
 
 SETTINGS = read(
     "core.settings", "/core/settings/", ServerSettings, wire=_SETTINGS, rest=(_ALL_ZONES,), secret=True

@@ -34,9 +34,9 @@ Made = TypeVar("Made", bound=_Named)
 
 @plan
 def wrapped(put: Endpoint[None], place: int, model: str, changes: Mapping[str, Any]) -> Steps[None]:
-    """A change of a "client" or a "site": `{"client": {…}}`, and custom fields beside it, {field id: value}.
+    """Change a "client" or a "site". The body is `{"client": {…}}`, with custom fields beside it.
 
-    One call for all, which the server carries out in parts: custom fields are saved after the rest.
+    It is one call, but the server saves the custom fields after the rest, not in one transaction.
     """
     body: dict[str, Any] = {model: {name: changes[name] for name in changes if name != "custom_fields"}}
     if "custom_fields" in changes:
@@ -45,7 +45,7 @@ def wrapped(put: Endpoint[None], place: int, model: str, changes: Mapping[str, A
 
 
 class PlaceSettings(TypedDict, total=False):
-    """What can be set of a client and of a site; None is none. What is not given stays."""
+    """The settings of clients and sites. None removes a value. What is not given stays unchanged."""
 
     server_policy: int | Policy | None
     workstation_policy: int | Policy | None
@@ -73,9 +73,9 @@ def created(
     settings: Mapping[str, Any],
     beside: Mapping[str, object],
 ) -> Steps[Made]:
-    """A new "client" or "site", with what stands beside it in the body.
+    """Create a "client" or a "site"; `beside` is sent beside it in the body.
 
-    The server makes it before it looks at the custom fields, so that these are looked up first.
+    Custom fields are checked first, since the server creates the object before it looks at them.
     """
     body: dict[str, Any] = {
         model: {name: settings[name] for name in settings if name != "custom_fields"}, **beside,
@@ -87,10 +87,10 @@ def created(
 
 
 def custom_field_values(model: str, values: Mapping[int, Any]) -> Steps[list[Mapping[str, object]]]:
-    """Values of custom fields, by the fields' ids, as they are written: under a key by the field's type.
+    """Values of custom fields as they are sent, each under the key that belongs to its type.
 
     Raises (in its steps):
-        InvalidRequestError: such things have no such field, or a value does not fit its type.
+        InvalidRequestError: there is no such field for this kind of object, or a value doesn't fit its type.
     """
     listed = yield from LIST.call()
     known = {field.id: field for field in listed if field.model == model}
@@ -100,17 +100,17 @@ def custom_field_values(model: str, values: Mapping[int, Any]) -> Steps[list[Map
 
 
 def written(field: CustomField, value: Any) -> Mapping[str, object]:
-    """A value as it is written, under a key by the field's type.
+    """A value as it is sent, under the key that belongs to its type.
 
     Raises:
-        InvalidRequestError: it does not fit the type.
+        InvalidRequestError: it doesn't fit the type.
     """
     key, fit = _FITTING.get(field.type, ("string_value", _text))
     return {"field": field.id, key: fit(field, value)}
 
 
 def _wrong(field: CustomField, wanted: str, value: object) -> InvalidRequestError:
-    number = f" ({field.id})" if field.id else ""  # one that is still to be made has none
+    number = f" ({field.id})" if field.id else ""  # a field that is still to be created has none
     return InvalidRequestError(f"custom_fields: {field.name!r}{number} takes {wanted}, not {value!r}")
 
 

@@ -117,7 +117,7 @@ _ONE: Final = "/core/customfields/{field:id}/"
 LIST = read(
     "custom_fields.list", "/core/customfields/", list[CustomField], decode=codec.listed(_Field, _custom_field)
 )
-# The same question as the web client puts it; ours is the query of the one above.
+# The call of the web client with the same answer. We send the one above, with a query.
 LIST_TOO = read(
     "custom_fields.list",
     "/core/customfields/",
@@ -143,10 +143,10 @@ FIELD: Final[NounKind[CustomField]] = NounKind(
 
 @plan
 def field_ids(model: Model, given: Collection[int | str]) -> Steps[Mapping[int | str, int]]:
-    """The ids of custom fields of such things, by what they are given by: their ids, or names in any case.
+    """The ids of custom fields that are given by their ids or names, whatever the case of these.
 
     Raises (in its steps):
-        UnknownNameError: such things have no field of this name.
+        UnknownNameError: there is no field with this name for this kind of object.
     """
     listed: list[CustomField] = []
     if any(isinstance(one, str) for one in given):
@@ -263,7 +263,7 @@ def _change(field_id: int, changes: CustomFieldChanges) -> Steps[None]:
 
 
 def _changed(changes: CustomFieldChanges, known: CustomField | None) -> dict[str, Any]:
-    """The body of a change; what depends on the type is held against it where the field is known."""
+    """The body of a change. Values that depend on the type are checked if the field is known."""
     of = known.type if known else None
     options = _options(changes.get("options", known.options if known else ()), of)
     checks: dict[str, arguments.Check] = {
@@ -287,7 +287,7 @@ def _options(values: object, of: str | None) -> tuple[str, ...]:
 
 
 def reads_as_number(value: object) -> bool:
-    """Tell whether a text, or a number, is one that is finite."""
+    """Tell whether a text or a number is a finite number."""
     try:
         return not isinstance(value, bool) and isfinite(float(cast("Any", value)))
     except (TypeError, ValueError, OverflowError):
@@ -295,7 +295,7 @@ def reads_as_number(value: object) -> bool:
 
 
 def reads_as_time(value: object) -> bool:
-    """Tell whether a text is a time, as ISO 8601 has it; one without a zone is as it was typed."""
+    """Tell whether a text is a time in the form of ISO 8601, with or without a zone."""
     try:
         datetime.fromisoformat(cast("Any", value))
     except (TypeError, ValueError):
@@ -308,13 +308,13 @@ _NO_DEFAULT: Final[Mapping[str, object]] = {
     "default_value_bool": False,
     "default_values_multiple": (),
 }
-"""The server keeps one for each kind of type, and minds the one that the type asks for."""
+"""The server has three columns for defaults, and uses the one that belongs to the type."""
 
 
 def _default(value: object, of: str | None, options: Iterable[str]) -> dict[str, Any]:
-    """A default that fits the type, where that is known: the server keeps each kind under its own key.
+    """A default under the server's key for its kind. If the type is known, the default must fit it.
 
-    It takes any text for a number or a time, and for an option.
+    The server would accept any text for a number, a time or an option.
     """
     default = arguments.field_value(value, "default")
     kinds: dict[str, type] = {"checkbox": bool, "multiple": tuple}

@@ -1,6 +1,6 @@
-"""Values of number fields as numbers: a stock server keeps them as text, and tells no type beside a value.
+"""Values of number fields as numbers: a stock server stores them as text, and sends no type with a value.
 
-The definitions are asked for only where a value reads as a number, once for an answer.
+The definitions of custom fields are read only if a value looks like a number, once for an answer.
 """
 
 import re
@@ -31,9 +31,9 @@ FIELDS: Final = read("custom_fields.list", "/core/customfields/", list[_Defined]
 
 
 async def with_numbers(api: Api, found: Sequence[Holder]) -> list[Holder]:
-    """The same, with numbers for the values of number fields.
+    """The same objects, with numbers as the values of number fields.
 
-    They stay texts where the user may not see the definitions.
+    Values remain texts if the key may not read the definitions.
 
     Raises:
         TRMMError: the definitions could not be read.

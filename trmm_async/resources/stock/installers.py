@@ -26,7 +26,7 @@ _PLATFORMS: Final = {
     "bash": "linux",
     "mac": "darwin",
 }
-"""Of another system the server makes nonsense, without a word."""
+"""For another platform, the server silently creates an installer that can't work."""
 _HOUR: Final = timedelta(hours=1)
 _HOURS_MOST: Final = 24 * 365 * 10
 
@@ -135,7 +135,7 @@ class Installers(Resource):
 def _hours(value: object) -> int:
     if not isinstance(value, timedelta) or value <= timedelta():
         raise InvalidRequestError(f"valid_for must be a timedelta, as timedelta(hours=1); got {value!r}")
-    # The longest one has no negative, so that it is not rounded up by turning its sign twice.
+    # Not -(-value // _HOUR): the longest timedelta has no negative.
     whole, rest = divmod(value, _HOUR)
     return arguments.integer(whole + bool(rest), "valid_for in hours", minimum=1, maximum=_HOURS_MOST)
 

@@ -38,7 +38,6 @@ class KeyStoreChanges(TypedDict, total=False):
 _ONE: Final = "/core/keystore/{entry:id}/"
 
 LIST = read("key_store.list", "/core/keystore/", list[KeyStoreEntry], secret=True)
-"""Characters: of a shorter value each letter might go that stands in an error by chance."""
 
 CREATE = send("key_store.create", "/core/keystore/", needs="name value")
 UPDATE = put("key_store.update", _ONE)

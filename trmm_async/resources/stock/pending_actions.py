@@ -61,7 +61,7 @@ class _ActionRow(msgspec.Struct, gc=False):
 
 LIST = read("pending_actions.list", "/logs/pendingactions/", list[_ActionRow])
 OF_AGENT = read("pending_actions.list", "/agents/{agent:agent}/pendingactions/", list[_ActionRow])
-# Of a planned reboot the server asks the agent first, and of nothing else.
+# Only for a scheduled reboot, the server asks the agent first.
 CANCEL = delete("pending_actions.cancel", "/logs/pendingactions/{action:id}/", asks=10)
 
 
@@ -95,7 +95,7 @@ class PendingActions(Resource):
 
 @plan
 def _all() -> Steps[list[PendingAction]]:
-    """The server names agents by numbers here; the list of agents says whose they are."""
+    """The server sends integers for the agents; their ids are in the list of agents."""
     rows = yield from LIST.call()
     ids = yield from agent_ids_if_allowed(rows)
     return [_action(row, None if row.agent is None else ids.get(row.agent)) for row in rows]

@@ -6,8 +6,8 @@ from typing import Any, Final, Literal, TypedDict, Unpack
 
 import msgspec
 
-from trmm_async import arguments, codec
-from trmm_async.calls import Call, Steps, plan
+from trmm_async import arguments
+from trmm_async.calls import Steps, plan
 from trmm_async.dialects.stock.agents import agent_ids_by_key
 from trmm_async.dialects.stock.creation import look_up, make
 from trmm_async.dialects.stock.endpoint import Sent, Wire, delete, put, read, read_as, send
@@ -119,12 +119,12 @@ PATCHES: Final[arguments.Checks] = {
 
 
 def patch_settings(given: Mapping[str, object]) -> dict[str, Any]:
-    """Settings of a new patch policy as they are sent; none are all inherited."""
+    """Settings of a new patch policy as they are sent; without any, all are inherited."""
     return arguments.settings(given, PATCHES, "policies.patches.create") if given else {}
 
 
 def patch_policy_of(rows: tuple[PatchPolicy, ...]) -> PatchPolicy | None:
-    """The one that counts, of those that a policy has: the first."""
+    """The patch policy that counts, of those that a policy has: the first."""
     return rows[0] if rows else None
 
 
@@ -165,17 +165,10 @@ EXCLUDED_AGENTS: Final = arguments.each(
         arguments.object_id(value, what) if isinstance(value, int) else arguments.agent_id(value)
     )
 )
-"""A check of agents by their ids, by themselves, or by the server's integers for them."""
+"""Checks agents that are given by their ids, as agents, or by the server's integers for them."""
 
 
-class PolicyChanges(TypedDict, total=False):
-    """Settings of a policy. What is not given stays unchanged; None removes a value.
-
-    Excluded sites and clients are given by id, name or object; excluded agents by their ids, as agents, or by
-    the integers of `Policy.excluded_agents`.
-    """
-
-    name: str
+class _PolicyOptions(TypedDict, total=False):
     description: str | None
     active: bool
     enforced: bool
@@ -183,6 +176,16 @@ class PolicyChanges(TypedDict, total=False):
     excluded_sites: Iterable[AnySite]
     excluded_clients: Iterable[AnyClient]
     excluded_agents: Iterable[int | str | Agent]
+
+
+class PolicyChanges(_PolicyOptions, total=False):
+    """Settings of a policy. What is not given stays unchanged; None removes a value.
+
+    Excluded sites and clients are given by id, name or object; excluded agents by their ids, as agents, or by
+    the integers of `Policy.excluded_agents`.
+    """
+
+    name: str
 
 
 _CHECKS: Final[arguments.Checks] = {
@@ -197,7 +200,7 @@ _CHECKS: Final[arguments.Checks] = {
 }
 
 EXCLUDED: Final[Mapping[str, str]] = {"excluded_sites": "site", "excluded_clients": "client"}
-"""What may be excluded by name."""
+"""What may be excluded by name, and of which kind it is."""
 
 _ALONE: Final[Mapping[str, str]] = {
     "description": "desc",
@@ -264,49 +267,40 @@ class _UsedAgent(msgspec.Struct):
     agent_id: str
 
 
-class _Use(msgspec.Struct):
+class _Use(PolicyUse, frozen=True, kw_only=True, gc=False):
     pk: int | None = None
-    server_clients: tuple[ClientRef, ...] = ()
-    server_sites: tuple[SiteRef, ...] = ()
-    workstation_clients: tuple[ClientRef, ...] = ()
-    workstation_sites: tuple[SiteRef, ...] = ()
-    agents: tuple[_UsedAgent, ...] = ()
-    is_default_server_policy: bool = False
-    is_default_workstation_policy: bool = False
-    extra: Mapping[str, Any] = no_extra()
 
 
-class _SentPlace(msgspec.Struct):
+class _SitePolicies(msgspec.Struct):
     pk: int
     name: str = ""
     server_policy: PolicyRef | None = None
     workstation_policy: PolicyRef | None = None
-    sites: tuple["_SentPlace", ...] = ()
     extra: Mapping[str, Any] = no_extra()
 
 
-def _overview(body: bytes) -> list[ClientPolicies]:
-    return [
-        ClientPolicies(
-            id=one.pk,
-            name=one.name,
-            server_policy=one.server_policy,
-            workstation_policy=one.workstation_policy,
-            sites=tuple(map(_placed, one.sites)),
-            extra=one.extra,
+def _site_policies(sites: tuple[_SitePolicies, ...]) -> tuple[PolicyPlace, ...]:
+    return tuple(
+        PolicyPlace(
+            id=site.pk,
+            name=site.name,
+            server_policy=site.server_policy,
+            workstation_policy=site.workstation_policy,
+            extra=site.extra,
         )
-        for one in codec.decoder(list[_SentPlace])(body)
-    ]
-
-
-def _placed(sent: _SentPlace) -> PolicyPlace:
-    return PolicyPlace(
-        id=sent.pk,
-        name=sent.name,
-        server_policy=sent.server_policy,
-        workstation_policy=sent.workstation_policy,
-        extra=sent.extra,
+        for site in sites
     )
+
+
+_USE: Final[Wire] = {
+    "agents": Sent(kind=tuple[_UsedAgent, ...], fit=lambda agents: tuple(one.agent_id for one in agents)),
+    "default_server": "is_default_server_policy",
+    "default_workstation": "is_default_workstation_policy",
+}
+_OVERVIEW: Final[Wire] = {
+    "id": "pk",
+    "sites": Sent(kind=tuple[_SitePolicies, ...], fit=_site_policies),
+}
 
 
 class _Place(msgspec.Struct):
@@ -317,12 +311,12 @@ _ONE: Final = "/automation/policies/{policy:id}/"
 
 LIST = read("policies.list", "/automation/policies/", list[Policy], wire=_WIRE)
 GET = read("policies.get", _ONE, Policy, wire=_ALONE)
-RELATED = read("policies.related", _ONE + "related/", _Use)
+RELATED = read("policies.related", _ONE + "related/", _Use, wire=_USE)
 CHECKS = read("policies.checks", _ONE + "checks/", list[Check], decode=checks_of(None))
 DELETE = delete("policies.delete", _ONE)
 CREATE = send("policies.create", "/automation/policies/")
 UPDATE = put("policies.update", _ONE)
-OVERVIEW = read("policies.overview", "/automation/policies/overview/", list[ClientPolicies], decode=_overview)
+OVERVIEW = read("policies.overview", "/automation/policies/overview/", list[ClientPolicies], wire=_OVERVIEW)
 ASSIGN_AGENT = put("policies.assign", "/agents/{agent:agent}/")
 ASSIGN_CLIENT = put("policies.assign", "/clients/{client:id}/", needs="client")
 ASSIGN_SITE = put("policies.assign", "/clients/sites/{site:id}/", needs="site")
@@ -335,18 +329,6 @@ RESET_PATCH = put("policies.patches.reset", "/automation/patchpolicy/reset/", me
 CLIENT_THERE = read("policies.patches.reset", "/clients/{client:id}/", _Place)
 SITE_THERE = read("policies.patches.reset", "/clients/sites/{site:id}/", _Place)
 TASKS = read("policies.tasks", _ONE + "tasks/", list[Task], decode=tasks_of({}))
-
-
-class _PolicyOptions(TypedDict, total=False):
-    """As `PolicyChanges`, without its name."""
-
-    description: str | None
-    active: bool
-    enforced: bool
-    alert_template: Any
-    excluded_sites: Iterable[AnySite]
-    excluded_clients: Iterable[AnyClient]
-    excluded_agents: Iterable[int | str | Agent]
 
 
 class Policies(Resource):
@@ -379,7 +361,7 @@ class Policies(Resource):
         Raises:
             NotFoundError: there is no such policy.
         """
-        return await self._on_stock(RELATED.name, use_of(RELATED.call(policy)))
+        return await self._on_stock(RELATED.name, use_of(arguments.object_id(policy, "policy")))
 
     async def checks(self, policy: int | Policy) -> list[Check]:
         """List a policy's checks. They have no results, which are in `checks.list(agent=…)`."""
@@ -504,37 +486,24 @@ class Policies(Resource):
 
 
 @plan
-def use_of(call: Call[_Use]) -> Steps[PolicyUse]:
-    """Where a policy is set: of one that is not there the server says that it is nowhere, without its key."""
-    sent = yield from call
-    if sent.pk is None:
-        policy = call.path.split("/")[-3]
-        raise NotFoundError(404, f"there is no policy {policy}", method=call.method, path=call.path)
-    return PolicyUse(
-        server_clients=sent.server_clients,
-        server_sites=sent.server_sites,
-        workstation_clients=sent.workstation_clients,
-        workstation_sites=sent.workstation_sites,
-        agents=tuple(agent.agent_id for agent in sent.agents),
-        default_server=sent.is_default_server_policy,
-        default_workstation=sent.is_default_workstation_policy,
-        extra=sent.extra,
-    )
+def use_of(policy_id: int) -> Steps[PolicyUse]:
+    """Where a policy is assigned. For one that doesn't exist, the server answers 200, and nothing in it."""
+    call = RELATED.call(policy_id)
+    use = yield from call
+    if use.pk is None:
+        raise NotFoundError(404, f"there is no policy {policy_id}", method=call.method, path=call.path)
+    return PolicyUse(**{name: getattr(use, name) for name in PolicyUse.__struct_fields__})
 
 
 @plan
 def _made(body: dict[str, Any], source: int | None) -> Steps[Policy]:
-    """The server makes the policy before it looks for the one to copy, and fails if it is not there."""
+    """The policy to copy is looked up first: the server creates the new one before it fails to find it."""
     yield from excluded_by_number(body)
     if source is not None:
         yield from GET.call(source)
         body["copyId"] = source
     name = body["name"]
-    return (yield from make("policy", LIST.call(), CREATE.call(body=body), _is_named(name)))
-
-
-def _is_named(name: str) -> Any:
-    return lambda made: made.name == name
+    return (yield from make("policy", LIST.call(), CREATE.call(body=body), lambda made: made.name == name))
 
 
 @plan
@@ -544,7 +513,7 @@ def _changed(policy_id: int, body: dict[str, Any]) -> Steps[None]:
 
 
 def excluded_by_number(body: dict[str, Any]) -> Steps[None]:
-    """Agents are excluded by the server's integers: an agent's id is a 400 there."""
+    """Put the server's integers for agents in the place of their ids, which it refuses here."""
     given = body.get("excluded_agents", [])
     if all(isinstance(one, int) for one in given):
         return
@@ -562,9 +531,9 @@ def _removed(policy_id: int, *, contents_too: bool, may_be_used: bool) -> Steps[
         places = (
             *(f"client {one.name}" for one in (*use.server_clients, *use.workstation_clients)),
             *(f"site {one.name}" for one in (*use.server_sites, *use.workstation_sites)),
-            *(f"agent {one.agent_id}" for one in use.agents),
-            *(["all servers"] if use.is_default_server_policy else []),
-            *(["all workstations"] if use.is_default_workstation_policy else []),
+            *(f"agent {one}" for one in use.agents),
+            *(["all servers"] if use.default_server else []),
+            *(["all workstations"] if use.default_workstation else []),
         )
         refuse_in_use(what, places)
     if not contents_too:

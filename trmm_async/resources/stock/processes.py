@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from trmm_async import arguments
+from trmm_async.dialects.base import float_of
 from trmm_async.dialects.stock.endpoint import Sent, read, send
 from trmm_async.models import Agent, Noun, no_extra
 from trmm_async.resources.resource import Resource
@@ -11,7 +12,7 @@ from trmm_async.resources.resource import Resource
 __all__ = ["Process", "Processes"]
 
 _PID_MOST: Final = 2**32 - 1
-"""What Windows has for one: more than any other system."""
+"""The largest process id on Windows, where it is larger than on any other system."""
 
 
 class Process(Noun, frozen=True, kw_only=True, gc=False):
@@ -29,20 +30,13 @@ class Process(Noun, frozen=True, kw_only=True, gc=False):
     extra: Mapping[str, Any] = no_extra()
 
 
-def _number(value: str | float | None) -> float | None:
-    try:
-        return None if value is None else float(value)
-    except ValueError:
-        return None
-
-
 _ALL: Final = "/agents/{agent:agent}/processes/"
 
 LIST = read(
     "agents.processes.list",
     _ALL,
     list[Process],
-    wire={"cpu_percent": Sent(kind=str | float | None, fit=_number)},
+    wire={"cpu_percent": Sent(kind=str | float | None, fit=float_of)},
     asks=5,
 )
 KILL = send("agents.processes.kill", _ALL + "{process:id}/", method="DELETE", asks=15)

@@ -76,7 +76,7 @@ class _Written(msgspec.Struct):
 
 
 def _data(kind: str, data: Any) -> str | int | bytes | tuple[str, ...]:
-    """What an agent shows of a value, as what it is; what is not of its type stays as it was shown."""
+    """The data of a value, from the text that the agent shows; if it is not of its type, the text itself."""
     if isinstance(data, list):
         return tuple(map(str, data))
     text = "" if data is None else str(data)
@@ -102,7 +102,7 @@ def _values(sent: tuple[_ShownValue, ...] | None) -> tuple[RegistryValue, ...]:
     return tuple(map(_value, sent or ()))
 
 
-# An agent has null for none.
+# An agent sends null for an empty list.
 _KEY: Final[Wire] = {
     "subkeys": Sent(kind=tuple[_Subkey, ...] | None, fit=_subkeys),
     "values": Sent(kind=tuple[_ShownValue, ...] | None, fit=_values),
@@ -295,7 +295,7 @@ def _delete_alone(agent_id: str, path: str, values_too: bool) -> Steps[None]:
 
 
 def _path(value: object, what: str = "path") -> str:
-    """A key below a hive, by the hive's whole name, as agents want it."""
+    """A key below a hive, with the whole name of the hive, which agents need."""
     text = arguments.plain_text(value, what).removeprefix(_ROOT + "\\").rstrip("\\")
     hive, _, rest = text.partition("\\")
     name = _SHORT.get(hive.upper(), hive.upper())
@@ -322,14 +322,14 @@ def _body(path: object, name: object, kind: object, data: object) -> dict[str, s
 
 
 def _numbered(text: str) -> int | str:
-    """The number that a text is, decimal or as 0x1F; what is none stays, to be refused."""
+    """The number in a text, decimal or such as 0x1F; other texts are returned, and then refused."""
     if re.fullmatch(r"[0-9]{1,20}|0[xX][0-9A-Fa-f]{1,16}", text, re.ASCII):
         return int(text, 16 if text[1:2] in {"x", "X"} else 10)
     return text
 
 
 def _text_of(kind: str, data: object) -> str:
-    """The data as text: to anything else an agent says nothing at all."""
+    """The data as text: agents don't answer at all to anything else."""
     if kind in _MOST and isinstance(data, str):
         data = _numbered(data)
     if kind in _MOST:

@@ -30,7 +30,7 @@ manage_reports
 """
 _PERMISSIONS: Final = tuple(f"can_{right}" for right in _RIGHTS.split())
 SEEN: Final[Mapping[str, str]] = {"can_view_clients": "client", "can_view_sites": "site"}
-"""What a role sees, which may be named."""
+"""What a role sees; it can be given by name."""
 
 Clients: TypeAlias = Literal["all"] | Iterable[AnyClient]
 Sites: TypeAlias = Iterable[AnySite]
@@ -81,7 +81,7 @@ class _Role(msgspec.Struct):
 
 
 def _role(sent: _Role, everything: Mapping[str, Any]) -> Role:
-    """Which permissions there are the server knows: of a newer one they may be more than ours."""
+    """All permissions that the server sends: a newer server may have more than we know."""
     return Role(
         id=sent.id,
         name=sent.name,
@@ -223,7 +223,7 @@ class Roles(Resource):
 
 
 def new_role(name: object, permissions: object, clients: object, sites: object) -> dict[str, object]:
-    """The body of a new role, checked."""
+    """Check the settings of a new role, and return its body."""
     body: dict[str, object] = {"name": arguments.plain_text(name, "name").strip()}
     return body | dict.fromkeys(_permissions(permissions, "permissions"), True) | _seen(clients, sites)
 
@@ -233,7 +233,7 @@ def _permissions(values: object, what: str) -> tuple[str, ...]:
 
 
 def _seen(clients: object, sites: object) -> dict[str, object]:
-    """To the server an empty list means all, which nobody is to say without meaning it."""
+    """Require "all" to be said: the server takes empty lists for all clients."""
     some = arguments.references(sites, "sites")
     if clients == "all":
         if some:

@@ -112,7 +112,7 @@ def _name(service: object) -> object:
 
 @plan
 def _one(call: Call[object], name: object) -> Steps[Service]:
-    """One service; 200 also for one that is not there (empty), and for a bus that is down (a word)."""
+    """Get one service. The server answers 200 also if there is none, or if its bus is down (a word)."""
     answer = yield from call
     if not isinstance(answer, Service):
         raise AgentUnreachableError(200, NO_BUS, method="GET", path=call.path, body=f'"{BUS_DOWN}"')

@@ -43,7 +43,7 @@ class Software(Noun, frozen=True, kw_only=True, gc=False):
 
 
 def _day(text: str | None) -> date | None:
-    """The day of "2019-06-09 00:00:00 +0000 UTC"; none for the first day there is, which stands for none."""
+    """The day of "2019-06-09 00:00:00 +0000 UTC"; None for a day of the year 1, which means none."""
     try:
         found = date.fromisoformat((text or "")[:10])
     except ValueError:
@@ -60,7 +60,7 @@ _programs: Final[Any] = reader(list[Software], _WIRE, null=True)
 
 
 def _software(body: bytes) -> list[Software]:
-    """The programs; where the server has no list it answers with an empty array, not with an object."""
+    """The programs. If the server has no list, it answers with an empty array, not with an object."""
     if body.lstrip()[:1] == b"[":
         return []
     found: list[Software] = _programs.at_once(bytes(codec.decoder(_Installed)(body).software))
@@ -195,7 +195,7 @@ class InstalledSoftware(Resource):
 
 @plan
 def _install_listed(name: str, install: Call[None]) -> Steps[None]:
-    """The server has an agent try any name, and what came of it stands in a pending action at best."""
+    """Look the package up first: the server accepts any name, and a pending action has the error."""
     listed = yield from PACKAGES.call()
     if listed and name.casefold() not in {one.casefold() for one in listed}:
         near = near_matches(name, listed)
@@ -208,8 +208,8 @@ def _install_listed(name: str, install: Call[None]) -> Steps[None]:
 
 @plan
 def _everywhere() -> Steps[dict[str, list[Software]]]:
-    """The server names agents by numbers here; the list of agents says whose they are."""
+    """The server sends integers for the agents; their ids are in the list of agents."""
     found = yield from EVERYWHERE.call()
     ids = yield from agent_ids_by_key()
-    # One without an id was made or removed between the two calls.
+    # An agent without an id was created or deleted between the two calls.
     return {ids[agent]: software for agent, software in found.items() if agent in ids}

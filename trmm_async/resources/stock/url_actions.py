@@ -77,7 +77,7 @@ def _headers(value: object, what: str) -> str:
 
 
 def _values(body: Mapping[str, Any]) -> list[object]:
-    """The values of its headers, of which one may let somebody in."""
+    """The values of its headers, which may be secrets."""
     return list(json.loads(body.get("rest_headers") or "{}").values())
 
 
@@ -102,7 +102,7 @@ DELETE = delete("url_actions.delete", _ONE)
 
 
 class _Template(msgspec.Struct):
-    """What is read of an alert template to know what it calls."""
+    """The part of an alert template that says what it calls."""
 
     name: str = ""
     action_rest: int | None = None

@@ -84,7 +84,7 @@ def _line(value: object, what: str) -> str:
 
 
 def _email(value: object, what: str) -> str:
-    """An address, or none at all; the server takes any text for one."""
+    """An address or ""; the server would accept any text."""
     address = _line(value, what)
     if address and not _EMAIL.fullmatch(address):
         raise InvalidRequestError(f'{what} must be an address, as "jo@example.com", or ""; not {address!r}')
@@ -122,14 +122,14 @@ DELETE = delete("users.delete", _ONE)
 
 
 class _KeyOwner(msgspec.Struct):
-    """What is read of an API key to know whose it is; the key itself is not."""
+    """The part of an API key that says whose it is, without the key itself."""
 
     name: str = ""
     user: int | None = None
 
 
 KEYS = read("users.delete", "/accounts/apikeys/", list[_KeyOwner], secret=True)
-# One view, which goes by the method alone: either path does both.
+# The server has one view for both paths, which decides by the method only.
 PASSWORD = put(
     "users.set_password", "/accounts/users/reset/", method="POST", needs="id password", secret=True
 )
@@ -293,7 +293,7 @@ class Users(Resource):
 
 @plan
 def new_user(body: Mapping[str, object], *, dashboard_blocked: bool) -> Steps[User]:
-    """Make a user: the server does so before it looks the role up, and says 404 then."""
+    """Create a user. The server does so before it looks up the role, and then answers 404."""
     listing = LIST.call(query={"search": body["username"]})
     try:
         made = yield from make(
