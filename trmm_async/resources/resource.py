@@ -119,7 +119,7 @@ class Resource:
         return version
 
     def _keep_out(self, *values: object) -> None:
-        """Keep these secrets out of errors: a server may quote what it refuses. Short ones are not removed."""
+        """Keep these secrets out of errors: servers may quote what they refuse. Short ones stay."""
         for value in values:
             if isinstance(value, str) and len(value) >= _SECRET_LEAST:
                 self._api.transport.server.secrets.keep(str(value))

@@ -1,7 +1,7 @@
 """The token of a user who has logged in, which WebSockets need in place of the API key.
 
-Over the transport, which sends the logins. A token is requested when it is needed. If that needs no person, it
-is renewed a little before it expires, and when a server refuses it. Password, code and token are added to
+Over the transport, which sends the logins. A token is requested when it is needed. If that needs no person,
+it is renewed a little before it expires, and when a server refuses it. Password, code and token are added to
 `Server.secrets`, so that they are in no error, even if a server quotes them.
 """
 

@@ -296,7 +296,7 @@ class Reader:
         return self._last is None or entry.id < self._last
 
     def _choose(self) -> None:
-        """Choose the page that reaches farthest, and begins `_back` entries or more before the unread ones."""
+        """Choose the page that reaches farthest, and begins `_back` entries or more before unread ones."""
         first = max(0, self._read - self._back)
         sizes = range(self._most // 2 + 1, self._most + 1)
         self.size = max(sizes, key=lambda size: (first // size + 1) * size)
