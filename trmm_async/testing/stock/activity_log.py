@@ -1,4 +1,4 @@
-"""What the stock server keeps about itself: the audit log, the debug log, and actions that are still to come.
+"""The stock server's audit log, its debug log, and the pending actions of its agents.
 
 Below: `nouns.py`. Above: the views write into it, `logs.py` shows it. Pure: the clock is handed in.
 """
@@ -64,21 +64,21 @@ class ActivityLog:
         return row
 
     def login(self, username: str) -> None:
-        """Note that somebody logged in."""
+        """Add a successful login."""
         self.log(username, "login", "user", f"{username} logged in successfully")
 
     def failed_login(self, username: str, *, second_factor: bool = False) -> None:
-        """Note that somebody did not get in."""
+        """Add a failed login."""
         why = "two factor token" if second_factor else "credentials"
         self.log(username, "failed_login", "user", f"{username} failed to login: wrong {why}")
 
     def command(self, agent: Agent, shell: str, command: str, username: str) -> None:
-        """Note a command that was sent."""
+        """Add a command that was sent."""
         words = f"{username} issued {shell} command on {agent.hostname}."
         self.log(username, "execute_command", "agent", words, agent=agent, after=command)
 
     def script(self, agent: Agent, name: str, username: str) -> None:
-        """Note a script that was sent."""
+        """Add a script that was sent."""
         words = f"{username} ran script: {name} on {agent.hostname}"
         self.log(username, "execute_script", "agent", words, agent=agent)
 
@@ -95,7 +95,7 @@ class ActivityLog:
         return row
 
     def plan(self, agent: Agent, kind: str, details: Row, *, status: str = "pending") -> Row:
-        """Add something that an agent is still to do and return its row."""
+        """Add a pending action of an agent and return its row."""
         number = next(self._numbers["action"])
         row: Row = {
             "id": number, "entry_time": iso(self._clock()), "action_type": kind, "status": status,

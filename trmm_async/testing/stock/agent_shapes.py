@@ -42,7 +42,7 @@ UPDATE_POLICY: Json = {
 }
 SERVICES = ("Dnscache", "EventLog", "LanmanServer", "LanmanWorkstation", "Schedule", "Spooler", "W32Time")
 MANY_SERVICES = 150
-"""A Windows machine has so many; with its hardware they make the detail big."""
+"""Services of a Windows machine. With its hardware they make the detail big."""
 
 
 def short(it: Agent) -> Json:

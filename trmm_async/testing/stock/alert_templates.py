@@ -1,4 +1,4 @@
-"""Alert templates: who is told of alerts, and what is done about them.
+"""Alert templates: who is notified of alerts, and which scripts run on them.
 
 Below: `database.py`. Above: `dialect.py`. Here nobody is told: a test raises alerts, and looks.
 """
@@ -78,7 +78,7 @@ class AlertTemplates:
         return body
 
     def delete(self, asked: Asked) -> Reply:
-        """`DELETE /alerts/templates/{id}/`: who had it has none then."""
+        """`DELETE /alerts/templates/{id}/`: clients, sites and policies with it then have none."""
         number = self._table.remove(asked.params["id"])["id"]
         for row in self._database.policies:
             if row["alert_template"] == number:
@@ -92,7 +92,7 @@ class AlertTemplates:
         return said("ok")
 
     def related(self, asked: Asked) -> Reply:
-        """`GET /alerts/templates/{id}/related/`: where it is set; agents are not told."""
+        """`GET /alerts/templates/{id}/related/`: where it is set; agents are not listed."""
         row = self._table.get(asked.params["id"])
         clients = [each for each in self._world.clients.values() if each.alert_template == row["id"]]
         sites = [each for each in self._world.sites.values() if each.alert_template == row["id"]]

@@ -143,7 +143,7 @@ class Automation:
         return said("ok")
 
     def _holders(self) -> Iterator[tuple[object, str]]:
-        """Yield all that may have a policy, each with the name of where."""
+        """Yield everything that may have a policy, each with the name of the attribute that has it."""
         world = self._backend.world
         for place in (*world.clients.values(), *world.sites.values()):
             for name in DEFAULTS:
@@ -229,7 +229,7 @@ class Automation:
         ]
 
     def run(self, asked: Asked) -> Reply:
-        """`POST /automation/tasks/{id}/run/`: on every agent of its policy; says yes to any number."""
+        """`POST /automation/tasks/{id}/run/`: on every agent of its policy. Any number is answered 200."""
         row = self._database.tasks.rows.get(int(asked.params["id"]))
         if row is not None and row["policy"] is not None:
             for agent in reached_by(self._database, self._backend.world, row["policy"]):
@@ -294,7 +294,7 @@ class Automation:
 
 
 def _object(asked: Asked) -> Fields:
-    """A body, of which a serializer says that it is a list, where others fail."""
+    """A body for a serializer, which refuses a list with 400; other readers crash on it."""
     if asked.row.body.lstrip().startswith(b"["):
         invalid(non_field_errors="Invalid data. Expected a dictionary, but got list.")
     return Fields.of(asked)

@@ -1,4 +1,4 @@
-"""Bulk actions: a script, a command or a look for patches on many agents in one call.
+"""Bulk actions: a script, a command or a scan for patches on many agents in one call.
 
 Below: `dispatch.py`. Above: `dialect.py`. The answer counts the agents that were chosen, offline ones too; a
 worker then writes all history rows, one after the other, and sends all orders, and nobody waits for them.
@@ -33,7 +33,7 @@ SYSTEMS = ("windows", "linux", "darwin")
 
 
 KEEPS_SINCE = (0, 19, 4)
-"""From which release on what a script prints can be kept in a field or a note."""
+"""The first release that can store a script's output in a field or a note."""
 
 
 class Bulk:
@@ -50,7 +50,7 @@ class Bulk:
         return (Route("POST", "/agents/actions/bulk/", self.act, "can_run_bulk"),)
 
     def act(self, asked: Asked) -> Reply:
-        """`POST /agents/actions/bulk/`: answered as soon as the worker has been told."""
+        """`POST /agents/actions/bulk/`: answered as soon as the worker has its task."""
         body = Fields.of(asked)
         agents = self._chosen(asked, body)
         if not agents:
@@ -122,7 +122,7 @@ class Bulk:
         script = self._world.scripts.get(whole(body["script"]))
         if script is None:
             crash()
-        # Only where all three are there are they looked at: older clients know none of them, nor do servers.
+        # They are read only if all three are there: older clients, and older servers, know none of them.
         extras = ("custom_field", "collector_all_output", "save_to_agent_note")
         looks = self._backend.release >= KEEPS_SINCE and all(name in body for name in extras)
         field, everything, note = (body[name] for name in extras) if looks else (None, False, False)

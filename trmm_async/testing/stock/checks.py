@@ -80,7 +80,7 @@ class Checks:
         """`GET /agents/{agent_id}/checks/`: with results, those that have run."""
         agent = self._world.agent(asked.params["agent_id"])
         tasks = self._database.all_tasks()
-        # Its own are read before it is found out which of them a policy overrides: that shows the next time.
+        # Its own checks are read before the server finds out which a policy overrides, so that shows late.
         own = [dict(row) for row in self._database.checks_of(agent)]
         rows = [*own, *given_checks(self._database, agent)]
         return said([shown(self._backend, row, tasks, agent) for row in rows])
@@ -201,7 +201,7 @@ class Checks:
         return said(f"Checks will now be run on {agent.hostname}")
 
     def run_many(self, asked: Asked) -> Reply:
-        """`POST /checks/{client or site}/{id}/csbulkrun/`: any other word nobody is allowed."""
+        """`POST /checks/{client or site}/{id}/csbulkrun/`: any other word is forbidden to everybody."""
         number, target = int(asked.params["id"]), asked.params["target"]
         if target not in {"client", "site"}:
             raise RefusedError(403)

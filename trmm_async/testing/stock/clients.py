@@ -63,7 +63,7 @@ class Clients:
         return said([self._client(asked, client) | self._counts(client) for client in shown])
 
     def create(self, asked: Asked) -> Reply:
-        """`POST /clients/`: a client with its first site; where the site is missing, 500 and the client."""
+        """`POST /clients/`: a client with its first site. Without the site: 500, and the client exists."""
         body = Fields.of(asked)
         name = self._client_name(body.inner("client"))
         made = self._world.create_client(name)
@@ -170,7 +170,7 @@ class Clients:
         return self._world.clients[key]
 
     def _move(self, asked: Asked, sites: Sequence[Site], words: str) -> None:
-        """Move the agents of sites that are to be deleted; refuse in these words if nobody said where to."""
+        """Move the agents of sites that are to be deleted; refuse in these words without a destination."""
         moving = [agent for agent in self._world.agents.values() if agent.site in sites]
         if moving and "move_to_site" not in asked.row.query:
             refuse(words)

@@ -1,4 +1,4 @@
-"""The root and the version: what a client may look at to see whom it talks to.
+"""The root and the version, by which a client finds out what kind of server it is.
 
 Below: `view.py`. Above: `dialect.py`.
 """

@@ -34,7 +34,7 @@ RESULTS = 10_000_000
 """So much larger is the id of a check's result than the check's; on the real server it is another too."""
 
 CALLS_SINCE = (0, 19)
-"""From which release on URL actions can be called by the server, and alert templates call them."""
+"""The first release whose alert templates can call URL actions."""
 
 WEEKDAY_BITS = {str(day): 1 << day for day in range(7)}
 
@@ -92,7 +92,7 @@ class Database:
         self._checks_of: defaultdict[int, list[int]] = defaultdict(list)
 
     def begin(self) -> None:
-        """Put in what an installation has from the beginning; only a stock server has it."""
+        """Add what a new installation has; only a stock server does."""
         self.policies.add({"name": "Server baseline", "desc": "servers", "active": True, "enforced": True})
         self.policies.add({"name": "Workstation baseline", "desc": "workstations", "active": True})
         self.checks.add(
@@ -136,7 +136,7 @@ class Database:
         return number in self.url_actions
 
     def agent_of(self, row: Row) -> Agent | None:
-        """Return whose check or task a row is; None for a policy's."""
+        """Return the agent of a check or a task; None for a policy's."""
         number = row["agent"]
         if number is None:
             return None
@@ -166,7 +166,7 @@ class Database:
         return row
 
     def check_changed(self, row: Row) -> None:
-        """Forget what was remembered with a check in it: everywhere if it is a policy's."""
+        """Remove cached lists with a check: of all agents if it is a policy's."""
         owner = self.agent_of(row)
         if row["policy"] is not None:
             self.policy_cache.forget("site_*_checks", "agent_*_checks")
@@ -174,7 +174,7 @@ class Database:
             self.policy_cache.forget(f"agent_{owner.agent_id}_checks")
 
     def task_changed(self, row: Row) -> None:
-        """The same for a policy's task; an agent's own is never remembered."""
+        """Remove cached lists with a policy's task; an agent's own task is never cached."""
         if row["policy"] is not None:
             self.policy_cache.forget("site_*_tasks", "agent_*_tasks")
 
@@ -266,7 +266,7 @@ class Database:
         self.results[task.id] = self.first_result(task.id, agent)
 
     def result_of_policy(self, what: str, number: int, agent: Agent) -> Row:
-        """Return what there is of a policy's check or task on an agent; a new one is pending."""
+        """Return the result of a policy's check or task on an agent; a new one is pending."""
         key = (what, number, agent.pk)
         if key not in self.on_agents:
             first = self.first_result(number, agent) | {"sync_status": "initial"}
@@ -275,7 +275,7 @@ class Database:
         return self.on_agents[key]
 
     def first_result(self, number: int, agent: Agent) -> Row:
-        """Return what there is of a task on an agent before it has run."""
+        """Return the result of a task on an agent before it has run."""
         return {
             "id": RESULTS + number, "retcode": None, "stdout": None, "stderr": None,
             "execution_time": "0.0000",

@@ -28,11 +28,11 @@ class Dispatch:
         self._bus = backend.bus
 
     def publish(self, agent: Agent, order: Order) -> Execution | None:
-        """Send what nobody waits for; None if it gets nowhere, which the server does not learn."""
+        """Send an order without waiting. None if it doesn't reach the agent; the server doesn't learn it."""
         return self._runner.start(agent, order) if self._bus.hears(agent) else None
 
     async def post(self, agent: Agent, order: Order) -> None:
-        """Send what nobody waits for, after the server has found the bus or has given up looking for it."""
+        """Send an order without waiting, once the server has reached the bus or has given up."""
         if not await self._bus.reached():
             return
         self.publish(agent, order)
@@ -48,7 +48,7 @@ class Dispatch:
         return "timeout" if run.lost or late else run
 
     def script_report(self, row: HistoryRow, run: Run) -> None:
-        """Write down what came of a script, and put its output where its bulk action wanted it."""
+        """Store the result of a script, and its output where the bulk action wants it."""
         row.script_results = {
             "id": row.id,
             "stderr": run.stderr,
@@ -65,7 +65,7 @@ class Dispatch:
             self._world.journal.add_note(row.agent_id, username=row.agent_id, note=run.stdout)
 
     def command_report(self, row: HistoryRow, run: Run) -> None:
-        """Write down what a command printed."""
+        """Store what a command printed."""
         agent = self._world.agents.get(row.agent_id)
         row.results = command_text(run, agent.plat if agent else "windows")
 

@@ -1,4 +1,4 @@
-"""What was run on agents, by whom, and what came of it.
+"""The history: what was run on agents, by whom, and with which result.
 
 Below: `journal.py`. Above: `dialect.py`. A row has no results until the agent has reported.
 """
@@ -111,7 +111,7 @@ class History:
 
 
 def _unordered(rows: Iterable[HistoryRow]) -> list[HistoryRow]:
-    """Return rows as a database asked for no order does: a changed row is wherever there was room."""
+    """Return rows as a database does without an order: a changed row may be anywhere."""
     return sorted(rows, key=lambda row: (row.id * 29 % 53, row.id))
 
 

@@ -1,4 +1,4 @@
-"""What an agent is asked to do or to tell at once: ping, processes, event log, reboot, recovery.
+"""Calls that ask an agent at once: ping, processes, event log, reboot, recovery.
 
 Below: `bus.py` says whether it answers, `machines.py` what is on it. Above: `dialect.py`. The server waits
 for an agent that does not answer for as long as is written here with each call, and a client must wait

@@ -43,7 +43,7 @@ class Login:
         )
 
     def check(self, asked: Asked) -> Reply:
-        """`POST /v2/checkcreds/`: whether a second factor is wanted; who has none gets a short token."""
+        """`POST /v2/checkcreds/`: whether a second factor is needed; without one, a short token."""
         self._admit(asked, "checkcreds")
         fields = Fields.of(asked)
         user = self._known(fields)
@@ -83,7 +83,7 @@ class Login:
         return json_reply(200, answer)
 
     def logout(self, asked: Asked) -> Reply:
-        """`POST /logout/`: ends the session it is asked with; with an API key it is a 500."""
+        """`POST /logout/`: ends the session of its token; with an API key it is a 500."""
         token = session_token(asked.raw.headers)
         if token is None:
             return html_reply(500)

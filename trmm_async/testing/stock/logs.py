@@ -1,4 +1,4 @@
-"""The server's own logs, and what agents are still to do.
+"""The server's own logs, and the pending actions of agents.
 
 Below: `activity_log.py` keeps them. Above: `dialect.py`. The two logs are asked for with `PATCH`, with
 filters in the body.
@@ -91,7 +91,7 @@ class Logs:
         )
 
     def _audited(self, asked: Asked, row: Row) -> bool:
-        """What is about no agent is shown to everybody; of a role's clients and sites the clients count."""
+        """Whether the user sees a row. A role's sites count only if it names no clients."""
         user, agent = self._visibility.user(asked), self._world.agents.get(str(row["agent_id"]))
         clients, sites = self._visibility.named(user, "clients"), self._visibility.named(user, "sites")
         if not (clients or sites) or row["agent_id"] is None:

@@ -66,7 +66,7 @@ class Machines:
     # -- processes and logs ----------------------------------------------------------------------------------
 
     def processes(self, agent: Agent) -> list[Row]:
-        """Return what runs."""
+        """Return the running processes."""
         if agent.agent_id not in self._processes:
             self._processes[agent.agent_id] = [
                 {
@@ -78,7 +78,7 @@ class Machines:
         return self._processes[agent.agent_id]
 
     def kill(self, agent: Agent, pid: int) -> None:
-        """End a process; one that is not there is taken for ended."""
+        """End a process; one that doesn't exist counts as ended."""
         left = [process for process in self.processes(agent) if process["pid"] != pid]
         self._processes[agent.agent_id] = left
 

@@ -192,7 +192,7 @@ class People:
     # -- roles -----------------------------------------------------------------------------------------------
 
     def _role_of(self, user: User) -> int | None:
-        """A user's role; one is made for who has permissions and none, as tests lay down."""
+        """A user's role. A user with permissions and no role, as tests make them, gets one."""
         if user.role is None and user.permissions:
             values = {"name": f"{user.username}'s role", **dict.fromkeys(user.permissions, True)}
             user.role = whole(self._roles.add(values)["id"])
@@ -250,7 +250,7 @@ class People:
         return said([self._key_shown(row) for row in self._keys])
 
     def _look_at_keys(self) -> None:
-        """Keys that tests have made or taken away are rows too, or are none."""
+        """Add rows for keys that tests have added, and remove those of keys that they have revoked."""
         have = {str(row["key"]): row for row in self._keys}
         for key in sorted(self._gate.keys - have.keys()):
             name = self._gate.user(key)
@@ -289,7 +289,7 @@ class People:
         return said("The API Key was deleted")
 
     def _own(self, row: Row) -> None:
-        """Give the key to its user, and let it end when it does."""
+        """Assign the key to its user, and note whether it has expired."""
         key, user = str(row["key"]), self._user(row["user"])
         self._gate.users[key] = user.username
         self._gate.faulty.pop(key, None)

@@ -36,10 +36,10 @@ LIKE = {
     "winsvc": ("svc_name",),
     "eventlog": ("log_name", "event_id"),
 }
-"""By which columns two checks of a type are the same check."""
+"""The columns by which two checks of a type are the same check."""
 
 ALWAYS = ("email", "text", "alert")
-"""How one is always told, or never, whatever a check or a task says."""
+"""The kinds of notification that a template can force or forbid."""
 
 INHERITED = (
     "critical",
@@ -53,7 +53,7 @@ INHERITED = (
 """What an agent's patch policy may leave to those of its policies, by the word "inherit"."""
 
 ORDER = ("diskspace", "ping", "cpuload", "memory", "winsvc", "script", "eventlog")
-"""In which order of types the server lists what policies give."""
+"""The order of types in which the server lists what policies give."""
 
 
 def policies_of(database: Database, agent: Agent) -> list[Row]:

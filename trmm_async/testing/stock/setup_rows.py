@@ -8,7 +8,7 @@ from __future__ import annotations
 __all__ = ["CORE_SETTINGS", "DASHBOARD", "INSTALLED", "MON_TOKEN"]
 
 MON_TOKEN = "simulated-mon-token"  # noqa: S105 - of no real server
-"""What lets in to the monitoring endpoint, which takes no API key."""
+"""The token of the monitoring endpoint, which takes no API key."""
 
 INSTALLED = "2026-01-02T03:04:05.678901Z"
 

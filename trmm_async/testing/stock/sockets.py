@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["DASHBOARD", "Sockets"]
 
 DASHBOARD = "dashinfo"
-"""Under this name the switches for event sockets know those of the dashboard."""
+"""The name of the dashboard's sockets in the switches for event sockets."""
 
 COMMANDS = re.compile(r"agent/([^/]+)/cmd/")
 COMMANDS_SINCE = (1, 4)
@@ -136,7 +136,7 @@ class Dashboard:
         self._user = user
 
     def opened(self, subscriber: Subscriber) -> None:
-        """Begin."""
+        """Send the first counts, and go on."""
         self._backend.hub.spawn(self._tell(subscriber))
 
     def heard(self, subscriber: Subscriber, data: str | bytes) -> None:
@@ -239,7 +239,7 @@ class Stream:
         self._offer({"cmd_id": self.cmd_id, "output": chunk.replace("\r\n", "\n")})
 
     async def lament(self) -> None:
-        """Say that there is no way to the agent, as soon as the server knows; an end is not told."""
+        """Send that the agent can't be reached, as soon as the server knows; no last frame follows."""
         if not await self._backend.bus.reached():
             words = f"[ERROR] Could not connect to NATS: {NO_BUS}"
             self._subscriber.offer(json.dumps({"cmd_id": self.cmd_id, "output": words}))

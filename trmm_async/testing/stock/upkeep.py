@@ -1,4 +1,4 @@
-"""The stock server's upkeep: its maintenance, its schedules, tests of mail and messages, how it is.
+"""The stock server's upkeep: its maintenance, schedules, tests of mail and messages, and its status.
 
 Below: `database.py`, `activity_log.py`. Above: `dialect.py`. Nothing is mailed: a test is refused as by a
 server that has nobody to write to, and succeeds where the settings name a recipient.
