@@ -1,6 +1,6 @@
-"""Where an engine or a proxy is, from a URL whose password nobody gets to see. Pure.
+"""Reads the address of an engine or a proxy from a URL, and hides its password. Pure.
 
-Over `errors` and `hidden`. What can't be supported is refused here, before anything is opened.
+A URL that is not supported is refused here, before anything is opened.
 """
 
 from base64 import b64encode
@@ -24,11 +24,11 @@ __all__ = [
 ]
 
 NATS: Final = MappingProxyType({"nats": False, "tls": True})
-"""Schemes that are taken for a NATS server, and whether they mean TLS."""
+"""The schemes of a NATS server, and whether they mean TLS."""
 _NATS_PORT: Final = 4222
 
 _REDIS: Final = MappingProxyType({"redis": False, "rediss": True, "valkey": False, "valkeys": True})
-"""Schemes that are taken for a Redis server, and whether they mean TLS."""
+"""The schemes of a Redis server, and whether they mean TLS."""
 _REDIS_PORT: Final = 6379
 _TLS_FILES: Final = ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile")
 _UNIX: Final = "unix"
@@ -38,17 +38,17 @@ _NAMED_LIKE_IT: Final = ("sentinel", "cluster")
 
 @dataclass(frozen=True, slots=True)
 class EngineAddress:
-    """One engine. Its `str` and `repr` are fit to be shown.
+    """The address of an engine. Its `str` and `repr` can be shown.
 
     Attributes:
-        host: its host; empty for a socket of this machine.
-        port: its port.
-        path: the socket's path, else empty.
+        host: the host; empty for a Unix socket.
+        port: the port.
+        path: the path of a Unix socket; otherwise empty.
         database: the number of the database.
-        is_encrypted: whether TLS is spoken.
-        username: who logs in; empty for the default.
-        password: with which password; empty for none. Hidden.
-        files: of TLS, by redis-py's names for them.
+        is_encrypted: whether TLS is used.
+        username: the user name; empty for the default user.
+        password: the password; empty for none. Hidden.
+        files: the files for TLS, by redis-py's names.
     """
 
     shown: str
@@ -63,7 +63,7 @@ class EngineAddress:
 
     @property
     def is_nats(self) -> bool:
-        """Whether it is a NATS server."""
+        """Whether this is a NATS server."""
         return self.shown.partition("://")[0] in NATS
 
     def __str__(self) -> str:
@@ -79,11 +79,11 @@ def redis_address(url: object, what: str, others: str = "") -> EngineAddress:
 
     Args:
         url: the URL.
-        what: the argument that it came by, for errors.
-        others: what else may be given there, for errors.
+        what: the name of the argument, for errors.
+        others: what else the argument may be, for errors.
 
     Raises:
-        InvalidRequestError: it is none of these. The text has no password.
+        InvalidRequestError: the URL is none of these. The message contains no password.
     """
     if not isinstance(url, str) or not url:
         raise InvalidRequestError(
@@ -139,10 +139,10 @@ def nats_address(url: object, what: str) -> EngineAddress:
 
     Args:
         url: the URL.
-        what: the argument that it came by, for errors.
+        what: the name of the argument, for errors.
 
     Raises:
-        InvalidRequestError: it is none of these. The text has no password.
+        InvalidRequestError: the URL is none of these. The message contains no password.
     """
     if not isinstance(url, str) or not url:
         raise InvalidRequestError(f"{what} must be a URL such as nats://host:4222, not {type(url).__name__}")
@@ -163,7 +163,7 @@ def nats_address(url: object, what: str) -> EngineAddress:
         host=parts.hostname,
         port=port,
         is_encrypted=NATS[scheme],
-        # A name without a password is a token, which is as secret.
+        # A user name without a password is a token, which is secret, too.
         username=username if password else "",
         password=password or username,
         files=options,
@@ -172,14 +172,14 @@ def nats_address(url: object, what: str) -> EngineAddress:
 
 @dataclass(frozen=True, slots=True)
 class ProxyAddress:
-    """An HTTP proxy. Its `str` and `repr` are fit to be shown.
+    """The address of an HTTP proxy. Its `str` and `repr` can be shown.
 
     Attributes:
-        host: its host.
-        port: its port.
-        is_encrypted: whether TLS is spoken with the proxy itself.
-        username: who logs in there; empty for nobody.
-        password: with which password. Hidden.
+        host: the host.
+        port: the port.
+        is_encrypted: whether TLS is used with the proxy itself.
+        username: the user name; empty for none.
+        password: the password. Hidden.
     """
 
     host: str
@@ -193,31 +193,31 @@ class ProxyAddress:
 
     @property
     def credentials(self) -> str:
-        """What goes behind "Basic" in `Proxy-Authorization`; empty for nothing. Hidden."""
+        """The credentials of `Proxy-Authorization: Basic`; empty for none. Hidden."""
         if not (self.username or self.password):
             return ""
         return hide(b64encode(f"{self.username}:{self.password}".encode()).decode())
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What of it must be shown nowhere."""
+        """The texts that must not be shown."""
         return tuple(text for text in (self.password, self.credentials) if text)
 
 
 def authority(host: str, port: int) -> str:
-    """Host and port as one text, as `CONNECT` takes it."""
+    """Host and port in the form that `CONNECT` uses."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def proxy_address(url: object, what: str) -> ProxyAddress:
-    """The proxy in a URL: `http://[user:password@]host[:port]`, or `https://`; "http" where no scheme is.
+    """The proxy in a URL: `http://[user:password@]host[:port]`, or `https://`. Without a scheme it is http.
 
     Args:
         url: the URL.
-        what: where it stood, for errors.
+        what: where the URL was found, for errors.
 
     Raises:
-        InvalidRequestError: it is none of these. The text has no password.
+        InvalidRequestError: the URL is none of these. The message contains no password.
     """
     if not isinstance(url, str) or not url.strip():
         raise InvalidRequestError(f"{what} must be a URL such as http://proxy:3128, not {type(url).__name__}")
@@ -244,7 +244,7 @@ def proxy_address(url: object, what: str) -> ProxyAddress:
 
 
 def _taken_apart(url: HiddenText) -> tuple[str, HiddenText, HiddenText, str]:
-    """Scheme, user, password, and all else. No frame of another library gets to see the password."""
+    """Scheme, user, password, and the rest. So no frame of another library has the password."""
     scheme, found, rest = map(hide, url.strip().partition("://"))
     if not found:
         return "", hide(""), hide(""), ""
@@ -255,7 +255,7 @@ def _taken_apart(url: HiddenText) -> tuple[str, HiddenText, HiddenText, str]:
 
 
 def _split(scheme: str, rest: str, what: str) -> tuple[SplitResult, int | None]:
-    """The parts of a URL without who we are, and its port; None where it names none."""
+    """The parts of a URL without credentials, and its port; None if it has none."""
     try:
         parts = urlsplit(f"{scheme}://{rest}")
         port = parts.port

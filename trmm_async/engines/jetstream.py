@@ -1,11 +1,12 @@
-"""One stream of a NATS server's JetStream: what is written to it in order or not at all, and what is read.
+"""One stream of a NATS server's JetStream: messages are written in order or not at all, and read.
 
-Over `nats_link`. Each message is written behind the one that must be the last: the server refuses it
-elsewhere. So whoever has written knows that nobody else did meanwhile. The last is told by its sequence and
-by an id of its own: a stream that was deleted and made anew counts from the beginning.
+Over `nats_link`. Each message names the message that must be the last one, and the server refuses it
+otherwise. So a writer whose message was accepted knows that nobody else has written meanwhile. The last
+message is named by its sequence and by an id, since a stream that was deleted and created again counts from
+the beginning.
 
-One is written when the one before it has been acknowledged: of several that are under way the first may be
-refused for a message of somebody else, behind which the second is in its place.
+A message is sent when the one before it has been acknowledged. If two were in progress, the first could be
+refused because of somebody else's message, and the second be accepted after that.
 """
 
 import asyncio
@@ -30,26 +31,26 @@ __all__ = ["JetStream", "SubjectReader", "StreamStanding", "Stored", "Tail", "To
 
 _API: Final = "$JS.API"
 _WRONG_TAIL: Final = frozenset({10070, 10071, 10164})
-"""Error codes: another id, or another sequence, is the last."""
+"""Error codes: the last message has another id, or another sequence."""
 _IN_USE: Final = 10058
 _UNKNOWN: Final = 404
 _OURS: Final = range(400, 500)
 _NANOSECONDS: Final = 10**9
 _BATCH: Final = 16
-"""Messages that are sent to a reader before it asks for more."""
+"""The number of messages that a reader asks for at once."""
 _IDLE: Final = 30
-"""Seconds after which the server forgets who reads no more."""
+"""Seconds after which the server removes a consumer that reads no more."""
 _SLACK: Final = 1.0
 _ENDS: Final = ("404", "408")
 _GOES_ON: Final = ("batch completed", "exceeds maxbytes", "exceeded maxrequestmaxbytes")
 
 
 class WrongTailError(Exception):
-    """Something else was written, or is lost: nothing was written."""
+    """The last message of the stream is another one, so nothing was written."""
 
 
 class Tail(NamedTuple):
-    """The last message of a stream: its sequence, and its id; empty where that is not known."""
+    """The last message of a stream: its sequence, and its id; empty if that is not known."""
 
     sequence: int
     id: str = ""
@@ -59,10 +60,10 @@ class ToWrite(NamedTuple):
     """A message to be written.
 
     Attributes:
-        subject: its subject.
-        data: what it holds.
-        behind: the sequence of the last message of this subject, which must be that; None: whichever.
-        alone: whether those of this subject before it go.
+        subject: the subject.
+        data: the content.
+        behind: the sequence that the last message of this subject must have; None: any.
+        alone: whether the earlier messages of this subject are removed (a rollup).
     """
 
     subject: str
@@ -72,7 +73,7 @@ class ToWrite(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """A message that stands in a stream."""
+    """A message in a stream."""
 
     sequence: int
     data: bytes
@@ -84,7 +85,7 @@ class StreamStanding:
     """A stream at one moment.
 
     Attributes:
-        last: the sequence of its last message, though that may be gone.
+        last: the sequence of the last message, which may have been removed since.
         now: the server's clock.
         subjects: how many messages there are, by subject.
     """
@@ -95,7 +96,7 @@ class StreamStanding:
 
 
 class JetStream:
-    """A stream. All methods raise `NatsAwayError`, `NatsRefusedError` or `NobodyThereError`, as the link."""
+    """A stream. As those of the link, all methods raise the `Nats…Error`s and `NobodyThereError`."""
 
     def __init__(self, link: NatsLink, name: str, subjects: str) -> None:
         self.link = link
@@ -103,7 +104,7 @@ class JetStream:
         self._subjects = subjects
 
     async def create(self) -> None:
-        """Make it, unless it is there; one that an administrator has made is taken as it is."""
+        """Create the stream, unless it exists. A stream that an administrator made is used as it is."""
         settings = {
             "name": self.name,
             "subjects": [self._subjects],
@@ -120,7 +121,7 @@ class JetStream:
             _good(answer)
 
     async def standing(self) -> StreamStanding | None:
-        """How it stands; None where there is none."""
+        """The stream's state; None if it doesn't exist."""
         # It has the number of messages of each subject if they are asked for.
         answer = await self._asked("STREAM.INFO", {"subjects_filter": self._subjects})
         if answer is None:
@@ -131,15 +132,15 @@ class JetStream:
         return StreamStanding(state.get("last_seq", 0), _time(answer["ts"]), state.get("subjects") or {})
 
     async def last(self, subject: str) -> Stored | None:
-        """The last message of a subject; None where there is none."""
+        """The last message of a subject; None if there is none."""
         return await self._stored({"last_by_subj": subject})
 
     async def first(self, subject: str, sequence: int = 1) -> Stored | None:
-        """The first message of a subject, from a sequence on; None where there is none."""
+        """The first message of a subject from a sequence on; None if there is none."""
         return await self._stored({"seq": sequence, "next_by_subj": subject})
 
     async def at(self, sequence: int) -> Stored | None:
-        """The message of this sequence; None where there is none."""
+        """The message with this sequence; None if there is none."""
         return await self._stored({"seq": sequence})
 
     async def write(self, one: ToWrite, behind: Tail) -> Tail:
@@ -168,12 +169,12 @@ class JetStream:
         return tail
 
     async def purge(self, subject: str, before: int | None = None) -> None:
-        """Throw away what stands on a subject; with `before` only what has a smaller sequence."""
+        """Remove the messages of a subject; with `before`, only those with a smaller sequence."""
         which = {"filter": subject} if before is None else {"filter": subject, "seq": before}
         await self._asked("STREAM.PURGE", which)
 
     async def reader(self, subject: str, sequence: int) -> "SubjectReader | None":
-        """Reads a subject from a sequence on; None where there is no stream."""
+        """A reader of a subject from a sequence on; None if the stream doesn't exist."""
         inbox = await self.link.inbox()
         name = secrets.token_hex(8)
         config = {
@@ -225,16 +226,16 @@ class SubjectReader:
 
     @property
     def has_more(self) -> bool:
-        """Whether something has come already."""
+        """Whether a message has arrived that was not read yet."""
         return self._inbox.has_more
 
     async def aclose(self) -> None:
-        """Listen no more."""
+        """Stop reading."""
         self.is_lost = True
         await self._link.leave(self._inbox)
 
     async def next(self, wait: float) -> Stored | None:
-        """The next message, waited for so many seconds; None if none came.
+        """Wait at most so many seconds for the next message; None if none came.
 
         Raises:
             NatsAwayError, NatsRefusedError: as `NatsLink.ask`; the reader is lost.

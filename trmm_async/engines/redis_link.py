@@ -1,10 +1,10 @@
-"""One connection to a Redis or Valkey server: commands and scripts, whose failures are two of ours.
+"""One connection to a Redis or Valkey server: commands and scripts, with two kinds of errors.
 
-The only room that knows the library `redis`. Of its errors nothing gets out, neither as a cause nor as a
-context: the frames of a connection hold the password as bytes.
+The only module that uses the library `redis`. Its errors leave this module neither as a cause nor as a
+context, since the frames of a connection hold the password as bytes.
 
-A command that is cancelled, or late, leaves an answer behind that the next command would take for its own
-(redis-py's own fault of 2023). So the connection is dropped then, always.
+The answer to a command that was cancelled, or came too late, would be taken for the answer to the next one
+(redis-py's own fault of 2023). So the connection is always dropped then.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ _TEMPORARY: Final = (
     "NOREPLICAS",
     "UNKILLABLE",
 )
-"""Words with which a server begins a refusal that passes."""
+"""The first words of a server's errors that are temporary."""
 
 
 class RedisAwayError(EngineAwayError):
@@ -60,7 +60,7 @@ class LuaScript:
 
 
 class _Login(CredentialProvider):
-    """Who we are. As a setting of its own the password would stand in a `repr` of the library."""
+    """Our credentials. A password that is set directly would be in a `repr` of the library."""
 
     def __init__(self, address: EngineAddress) -> None:
         self._address = address
@@ -70,7 +70,7 @@ class _Login(CredentialProvider):
         return (address.username, address.password) if address.username else (address.password,)
 
     async def get_credentials_async(self) -> tuple[str] | tuple[str, str]:
-        # The library's own warns in its log, and calls the other.
+        # The library's own method logs a warning, and calls the other one.
         return self.get_credentials()
 
 
@@ -78,7 +78,7 @@ class RedisLink:
     """One connection, opened when it is needed and again after it broke. Belongs to one event loop.
 
     Args:
-        address: where.
+        address: the server's address.
         patience: seconds that connecting, or one command, may take.
     """
 
@@ -93,9 +93,9 @@ class RedisLink:
         return f"<RedisLink {self.address}, {'open' if self._connection is not None else 'not open'}>"
 
     async def command(self, *words: Any, within: float | None = None) -> Any:
-        """What the server answers: bytes, numbers, None, lists of these.
+        """Send a command; the server's answer: bytes, numbers, None, or lists of these.
 
-        Cancelled, it may have been carried out or not.
+        If it is cancelled, the command may have been carried out or not.
 
         Args:
             words: the command.
@@ -110,7 +110,7 @@ class RedisLink:
     async def run(
         self, script: LuaScript, keys: Sequence[str], words: Sequence[Any], *, within: float | None = None
     ) -> Any:
-        """Run a script; it is sent as text where the server doesn't know it. As `command`."""
+        """Run a script, by its digest, or by its text if the server doesn't know it. Raises as `command`."""
         arguments = (len(keys), *keys, *words)
         return await self._in_turn(
             ("EVALSHA", script.digest, *arguments), ("EVAL", script.text, *arguments), within
@@ -134,7 +134,7 @@ class RedisLink:
             self._turn.release()
 
     async def facts(self) -> dict[str, str]:
-        """What the server says of itself (INFO): version, memory, cluster.
+        """The server's own report (INFO): version, memory, cluster, replication.
 
         Raises:
             RedisAwayError, RedisRefusedError: as `command`.
@@ -168,7 +168,7 @@ class RedisLink:
         except _FINAL as error:
             refused = self._words(error)
         except faults.ResponseError as error:
-            # The connection is as good as before: the server has answered.
+            # The server has answered, so the connection can be used further.
             said = self._words(error)
             if said.startswith(_TEMPORARY):
                 away = said
@@ -184,7 +184,7 @@ class RedisLink:
             await self.aclose()
             raise
         check_swallowed(cancelled_before)
-        # Here, so that the library's error is no context of ours.
+        # Raised here, so that the library's error does not become the context of ours.
         if unknown:
             raise _UnknownScriptError
         raise RedisRefusedError(refused) if refused else RedisAwayError(away)
@@ -204,7 +204,7 @@ class RedisLink:
         settings: dict[str, Any] = {
             "db": address.database,
             "protocol": 2,
-            # Whether a command is sent again is decided by who knows what it does.
+            # The library must not repeat commands: only the caller knows whether that is harmless.
             "retry": Retry(NoBackoff(), 0),
         }
         if address.password:
@@ -215,7 +215,7 @@ class RedisLink:
         if not address.is_encrypted:
             return Connection(**settings)
         return SSLConnection(
-            # Before version 6 of the library a certificate was good for any host.
+            # Before its version 6 the library did not check a certificate's host name by default.
             ssl_check_hostname=True,
             ssl_cert_reqs="required",
             **settings,
@@ -227,10 +227,10 @@ class RedisLink:
 
 
 class _UnknownScriptError(Exception):
-    """The server was restarted, or told to forget its scripts."""
+    """The server doesn't know the script: it was restarted, or its scripts were flushed."""
 
 
 async def _drop(connection: Any) -> None:
-    # Without waiting for the other side, which may be the one that stands still.
+    # Without waiting for the server, which may hang.
     with suppress(faults.RedisError, OSError):
         await connection.disconnect(nowait=True)

@@ -1,7 +1,7 @@
-"""The way through an HTTP proxy: `CONNECT`, then TLS inside. For calls and for event sockets alike.
+"""Connects through an HTTP proxy: `CONNECT`, then TLS inside. For calls and for event sockets.
 
-Over `address`. Nothing of a request is sent before the tunnel stands: whatever fails here was certainly not
-sent. The proxy sees host and port of the server, and what is encrypted for it.
+Nothing of a request is sent before the tunnel is open, so a call that fails here was certainly not sent. The
+proxy sees the server's host and port, and the encrypted bytes.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ _TEMPORARY: Final = frozenset({408, 425, 429})
 
 
 class TunnelError(OSError):
-    """There is no way through the proxy. Nothing was sent to the server.
+    """The proxy opened no tunnel. Nothing was sent to the server.
 
     Attributes:
-        status: what the proxy answered; 0 if it gave no answer.
+        status: the proxy's HTTP status; 0 if it gave no answer.
     """
 
     def __init__(self, why: str, status: int = 0) -> None:
@@ -36,7 +36,7 @@ class TunnelError(OSError):
 
     @property
     def is_final(self) -> bool:
-        """Whether the proxy refuses: to ask again would be hammering, and may lock a user out."""
+        """Whether the proxy refuses. Asking again would not help, and may lock the user out."""
         return 400 <= self.status < 500 and self.status not in _TEMPORARY
 
 
@@ -49,7 +49,7 @@ async def tunnelled(
     context: tls.SSLContext | None,
     proxy_context: Callable[[], tls.SSLContext],
 ) -> P:
-    """Connect a protocol to a server through a proxy. It has no time of its own; safe to cancel.
+    """Connect a protocol to a server through a proxy. It has no timeout of its own; safe to cancel.
 
     Args:
         proxy: which proxy.
@@ -90,7 +90,7 @@ async def tunnelled(
         inside = await loop.start_tls(transport, protocol, context, server_hostname=host)
         if inside is None or inside.is_closing():  # one that was lost in the meantime
             raise lost
-        # Nobody else does: to asyncio the protocol is one that was connected before.
+        # asyncio does not call this: it takes the protocol for one that was connected before.
         protocol.connection_made(inside)
     except BaseException:
         transport.abort()
@@ -99,7 +99,7 @@ async def tunnelled(
 
 
 class _Asking(asyncio.Protocol):
-    """Asks for the tunnel. From the end of the answer's head on nothing more is read by it."""
+    """Sends `CONNECT` and reads the answer's head, and nothing after it."""
 
     def __init__(self, proxy: ProxyAddress, target: str) -> None:
         self._proxy = proxy
@@ -129,7 +129,7 @@ class _Asking(asyncio.Protocol):
         if not 200 <= status < 300:
             self._fail(self._refusal(head, status), status)
         elif rest:
-            # The server speaks only when it is spoken to: what comes before is not from it.
+            # The server sends nothing before the client does, so these bytes are not from the server.
             self._fail("sent more than its answer")
         else:
             self.answered.set_result(None)

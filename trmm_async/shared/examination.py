@@ -1,7 +1,4 @@
-"""Whether a Redis server is fit to keep a limit.
-
-Over `window`. Asked at each connecting, and by `trmm doctor`.
-"""
+"""Checks whether a Redis server can keep a limit: at each connection, and in `trmm doctor`."""
 
 import time
 from dataclasses import dataclass
@@ -13,18 +10,18 @@ from trmm_async.shared.window import PROBE
 __all__ = ["Examination", "examine", "examined"]
 
 _OLDEST = 5
-"""Before version 5 a script that asks for the time may not write."""
+"""Before version 5, a script that has called TIME may not write."""
 
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What was found.
+    """What was found out about a Redis server.
 
     Attributes:
-        version: of the server, with its name.
+        version: the server's name and version.
         policy: what it does when its memory is full (`maxmemory-policy`); empty if it does not say.
         ahead: seconds that its clock is ahead of this machine's.
-        is_replica: whether it takes no writes at present. A failover may change that.
+        is_replica: whether it accepts no writes at present. A failover may change that.
         problem: why it can't be used, and what to do; empty if it can.
     """
 
@@ -36,11 +33,11 @@ class Examination:
 
 
 async def examine(link: RedisLink) -> Examination:
-    """Look at the server.
+    """Examine the server.
 
     Raises:
-        RedisAwayError: it can't be reached.
-        RedisRefusedError: it refuses us.
+        RedisAwayError: the server can't be reached.
+        RedisRefusedError: the server refuses the login or a command.
     """
     facts = await link.facts()
     begun = time.time()
@@ -79,10 +76,10 @@ def _problem(facts: dict[str, str]) -> str:
 
 
 async def examined(url: str) -> tuple[Examination | None, str]:
-    """Look at the server at this URL; None and why not, if it can't be looked at.
+    """Examine the server at this URL; None and the reason, if that is not possible.
 
     Raises:
-        InvalidRequestError: the URL is none.
+        InvalidRequestError: the URL is invalid.
     """
     link = RedisLink(redis_address(url, "shared_limits"))
     try:
