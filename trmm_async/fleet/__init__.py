@@ -11,7 +11,6 @@ was done), `rollout` (canary, batches and failure limits; pure) and `reports` (p
 
 from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
-from os import PathLike
 from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 
 from trmm_async import arguments
@@ -23,14 +22,15 @@ from trmm_async.fleet.plan import (
     Resumption,
     RunPlan,
     Success,
+    checked_place,
     checked_policy,
     checked_wait,
 )
-from trmm_async.fleet.postgres import PostgresJournal, StoredRun, postgres_journal
+from trmm_async.fleet.postgres import PostgresJournal, StoredRun
 from trmm_async.fleet.reports import Group, as_csv, as_jsonl, as_row, groups_of, report
 from trmm_async.fleet.rollout import Share, any_result, succeeded_by_default
 from trmm_async.fleet.run import FleetRun
-from trmm_async.fleet.targets import listed, noted
+from trmm_async.fleet.targets import checked_given, checked_targets
 from trmm_async.fleet.work import CallWork, CodeWork, CommandWork, PatchWork, ScriptWork, Work
 from trmm_async.models import Agent, CommandResult, ScriptResult
 from trmm_async.resources import AnyScript, Api, Selector, checked_code, checked_command_run, checked_run
@@ -228,7 +228,7 @@ class Fleet:
         _check_keywords(options, RunOptions, "fleet.map")
         arguments.predicate(success, "success", "what was returned")
         work = CallWork[T](call)
-        return self._run(work, _given(agents, work.given), success, **options)
+        return self._run(work, checked_given(agents, work.given), success, **options)
 
     def run_command(
         self,
@@ -413,7 +413,7 @@ class Fleet:
         if success is not None:
             checked_policy(None, None, None, success)
         forgive = arguments.boolean(forgive, "forgive")
-        place = _place(journal)
+        place = checked_place(journal)
         if success is not None and isinstance(place, PostgresJournal):
             raise InvalidRequestError(
                 "success can't be changed for a run in a database, since all hosts must use the same: "
@@ -444,7 +444,7 @@ class Fleet:
             hosts |= {who: one.hostname for who, one in work.given.items() if isinstance(one, Agent)}
         plan = RunPlan(
             work=work,
-            targets=_targets(agents, hosts),
+            targets=checked_targets(agents, hosts),
             hosts=hosts,
             width=None if width is None else arguments.integer(width, "width", minimum=1),
             policy=checked_policy(canary, batch, max_failures, success),
@@ -452,7 +452,7 @@ class Fleet:
             skip_offline=arguments.boolean(skip_offline, "skip_offline"),
             when_online=checked_wait(when_online),
             dry_run=arguments.boolean(dry_run, "dry_run"),
-            journal=None if journal is None else _place(journal),
+            journal=None if journal is None else checked_place(journal),
             poll=self.poll,
         )
         policy = plan.policy
@@ -466,49 +466,3 @@ class Fleet:
 def _check_keywords(options: Mapping[str, object], known: type, method: str) -> None:
     for name in options:
         arguments.keyword(name, tuple(known.__annotations__), method)
-
-
-def _targets(agents: object, hosts: dict[str, str]) -> list[str] | AsyncIterable[str | Agent] | Selector:
-    """The targets, checked. The host names of targets that were given as objects are added to `hosts`."""
-    if isinstance(agents, str | Agent):
-        raise InvalidRequestError("agents must be a collection, not a single agent: pass [agent]")
-    if isinstance(agents, AsyncIterable | Selector):
-        return agents
-    if not isinstance(agents, Iterable):
-        raise InvalidRequestError(
-            f"agents must be a collection, an asynchronous stream or agents.select(…), not {agents!r}"
-        )
-    several = list(agents)
-    agent_ids = listed(several)
-    hosts.update((one.agent_id, one.hostname) for one in several if isinstance(one, Agent))
-    return agent_ids
-
-
-def _given(
-    agents: object, given: dict[str, str | Agent]
-) -> list[str] | AsyncIterable[str | Agent] | Selector:
-    """The same. `given` then has the object that each target was given as, by its id."""
-    if isinstance(agents, str | Agent | Selector):
-        return _targets(agents, {})
-    if isinstance(agents, AsyncIterable):
-        return noted(agents, given)
-    several = list(agents) if isinstance(agents, Iterable) else agents
-    agent_ids = _targets(several, {})
-    if isinstance(agent_ids, list) and isinstance(several, list):
-        given.update(
-            (agent_id, agent)
-            for agent_id, agent in zip(agent_ids, several, strict=True)
-            if agent_id is not agent
-        )
-    return agent_ids
-
-
-def _place(value: object) -> Place:
-    """The place of a journal, checked as far as that is possible without opening it."""
-    if isinstance(value, PostgresJournal):
-        return value
-    if not isinstance(value, str | PathLike) or not str(value):
-        raise InvalidRequestError(
-            f"journal must be the path of a file, or a run in a database, not {type(value).__name__}"
-        )
-    return postgres_journal(value) or value

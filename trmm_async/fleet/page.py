@@ -1,8 +1,8 @@
-"""What came of a run as one page of HTML that needs nothing else: no network, no other file, no server. Pure.
+"""The outcomes of a run as one self-contained page of HTML: no network, no other file, no server. Pure.
 
-Over `reports`. All that is shown stands in the HTML itself; the script only filters it. A script's output is
-text, whatever it holds: it is escaped, without control characters, and the page's own policy lets nothing run
-but the one script whose digest it names.
+Everything that is shown is in the HTML itself; the page's script only filters it. The output of a script is
+shown as text: it is escaped, its control characters are removed, and the page's content security policy
+allows only the one script whose digest it names.
 """
 
 import difflib
@@ -25,13 +25,13 @@ from trmm_async.plaintext import clean, comparable, one_line
 __all__ = ["page"]
 
 _LONGEST: Final = 200_000
-"""Letters of one output that are shown."""
+"""At most so many characters of one output are shown."""
 
 _COMPARED: Final = 50
-"""Groups that are held against the first."""
+"""So many groups, at most, are compared with the largest."""
 
 _LINES: Final = 2_000
-"""Lines of an output that can be: comparing takes as long as both lengths multiplied."""
+"""Longer outputs, in lines, are not compared: the time grows with the product of both lengths."""
 
 _BARS: Final = 24
 _NAMES: Final = 300
@@ -51,12 +51,12 @@ def page(
     when: datetime,
     good: frozenset[int | None] = frozenset({0, None}),
 ) -> str:
-    """The page; to be written as UTF-8.
+    """Make the page, to be written as UTF-8.
 
     Args:
-        groups: the outcomes, folded.
-        counts: where the targets stand.
-        agents: for host names and clients; what is not among them is told by its id.
+        groups: the outcomes, grouped.
+        counts: how many targets have which state.
+        agents: agents whose host names and clients are shown; other targets are shown by their ids.
         title: what was run.
         when: when it is written.
         good: the return codes that are successes.
@@ -173,7 +173,7 @@ def _group(
 
 
 def _difference(number: int, group: Group, first: Group) -> str:
-    """How what this group said differs from what the largest did."""
+    """How the output of this group differs from that of the largest group."""
     if not 0 < number <= _COMPARED or not (group.kept and first.kept) or group.kind != first.kind:
         return ""
     before, after = first.output[:_LONGEST].splitlines(), group.output[:_LONGEST].splitlines()
@@ -191,7 +191,7 @@ def _difference(number: int, group: Group, first: Group) -> str:
 
 
 def _plot(groups: Sequence[Group]) -> str:
-    """How long it took: how many targets each span of time has."""
+    """A histogram of the execution times."""
     took = [seconds for group in groups for seconds in group.seconds if not math.isnan(seconds)]
     if not took:
         return ""

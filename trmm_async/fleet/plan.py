@@ -6,11 +6,13 @@ It stands above `work` and `rollout`; `run` and `scheduler` carry it out.
 from collections.abc import AsyncIterable, Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from os import PathLike
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from trmm_async import arguments
 from trmm_async.errors import InvalidRequestError, JournalError
 from trmm_async.fleet.journal import Order, Place
+from trmm_async.fleet.postgres import PostgresJournal, postgres_journal
 from trmm_async.fleet.rollout import RolloutPolicy, Share, any_result, succeeded_by_default
 from trmm_async.fleet.work import CodeWork, CommandWork, PatchWork, ScriptWork, Work
 from trmm_async.models import Agent, CommandResult
@@ -22,6 +24,7 @@ __all__ = [
     "Resumption",
     "RunPlan",
     "Success",
+    "checked_place",
     "checked_policy",
     "checked_wait",
 ]
@@ -275,3 +278,14 @@ def checked_wait(value: object) -> timedelta | None:
             f"when_online must be a datetime.timedelta above 0, e.g. timedelta(hours=1); got {value!r}"
         )
     return value
+
+
+def checked_place(value: object) -> Place:
+    """Check the place of a journal, without opening it. Raises `InvalidRequestError`."""
+    if isinstance(value, PostgresJournal):
+        return value
+    if not isinstance(value, str | PathLike) or not str(value):
+        raise InvalidRequestError(
+            f"journal must be the path of a file, or a run in a database, not {type(value).__name__}"
+        )
+    return postgres_journal(value) or value

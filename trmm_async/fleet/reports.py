@@ -1,6 +1,6 @@
-"""What came of a run, for people and for programs: groups of like outcomes, JSON Lines, CSV. Pure.
+"""The outcomes of a run for people and for programs: groups of equal outcomes, JSON Lines, CSV. Pure.
 
-Over `outcomes`. Everything works on any iterable of outcomes: a run's, or a journal's.
+Everything takes any iterable of outcomes: those of a run, or of a journal.
 """
 
 import csv
@@ -28,7 +28,7 @@ _HELD_MOST: Final = 16_000_000
 _NOT_HELD: Final = "(what they printed is not kept here: the outcomes differ too much, and are too long)"
 _Key: TypeAlias = tuple[str, int | None, str]
 _CELL_START: Final = re.compile(
-    r'(?m)(?:^|(?<=[\t,;|]))(?=[ "]*[=+@\-\uff1d\uff0b\uff20\uff0d])(?![-=+]+$)'  # a rule is no formula
+    r'(?m)(?:^|(?<=[\t,;|]))(?=[ "]*[=+@\-\uff1d\uff0b\uff20\uff0d])(?![-=+]+$)'  # dashes are no formula
 )
 
 
@@ -38,12 +38,12 @@ class Group:
 
     Attributes:
         kind: "done", "failed", "unknown" or "skipped".
-        retcode: of those that ran.
-        output: what they printed, stdout and then stderr; for others, why in words. Where the texts of all
-            groups are more than 16 million letters, those that came last say only that they are not kept.
-        agent_ids: who they are, in the order of completion.
-        kept: whether `output` is what they printed.
-        seconds: how long it took each of them, in the order of `agent_ids`; not a number where it isn't told.
+        retcode: the return code of targets that ran.
+        output: the output of targets that ran, stdout and then stderr; for others, the reason. If the texts
+            of all groups have more than 16 million characters, those of later groups are not kept.
+        agent_ids: the targets, in the order of completion.
+        kept: whether `output` was kept; otherwise it only says that it was not.
+        seconds: the execution time of each target, in the order of `agent_ids`; NaN if it is not known.
     """
 
     kind: str
@@ -58,10 +58,10 @@ class Group:
 
 
 class Grouping:
-    """Folds outcomes into groups as they come: keeps each text once, and of a target only its id.
+    """Groups outcomes as they arrive. It keeps each text once, and only the id of each target.
 
-    Texts are kept up to `room` letters in all, those that came later only as digests: where each target
-    prints something else, a run would otherwise hold all of it in memory.
+    Texts are kept up to `room` characters in all, and later ones only as digests. Otherwise, if each target
+    prints something different, a run would hold all of it in memory.
     """
 
     def __init__(self, room: int = _HELD_MOST) -> None:
@@ -70,7 +70,7 @@ class Grouping:
         self._room = room
 
     def add(self, outcome: Outcome[Any]) -> None:
-        """Put one outcome to its like."""
+        """Add an outcome to its group."""
         took: float | None = None
         if not isinstance(outcome, Done):
             key = _key(outcome)
@@ -98,7 +98,7 @@ class Grouping:
         return self._digests[digest]
 
     def groups(self) -> list[Group]:
-        """The groups, the largest first; those of one size in an order that is the same each time."""
+        """The groups, the largest first; groups of equal size always have the same order."""
         kept = [(group, b"") for group in self._kept.values()]
         ordered = sorted(
             [*kept, *((group, digest) for digest, group in self._digests.items())],
@@ -108,14 +108,14 @@ class Grouping:
 
     @property
     def worst(self) -> int | None:
-        """The return code of the worst kind: the largest by size; None if nothing has ended with one."""
+        """The return code that is farthest from 0; None if no target has a return code."""
         groups = (*self._kept.values(), *self._digests.values())
         codes = [group.retcode for group in groups if group.retcode is not None]
         return max(codes, key=abs, default=None)
 
 
 def groups_of(outcomes: Iterable[Outcome[Any]]) -> list[Group]:
-    """Outcomes folded into groups of the same output and return code, the largest first."""
+    """Group outcomes by identical output and return code, the largest group first."""
     grouping = Grouping()
     for outcome in outcomes:
         grouping.add(outcome)
@@ -141,7 +141,7 @@ def report(groups: Iterable[Group], names: Mapping[str, str] | None = None) -> s
 
 
 def as_row(outcome: Outcome[Any]) -> dict[str, Any]:
-    """An outcome as one flat row; what it has not is None. What a call of `map` returned is `stdout`."""
+    """An outcome as a flat row, with None where it has no value. A result of `map` is in `stdout`."""
     row: dict[str, Any] = dict.fromkeys(_COLUMNS)
     row |= {"agent_id": outcome.agent_id, "outcome": _KINDS[type(outcome)]}
     match outcome:
@@ -168,8 +168,8 @@ def as_jsonl(outcomes: Iterable[Outcome[Any]]) -> Iterator[str]:
 def as_csv(outcomes: Iterable[Outcome[Any]]) -> Iterator[str]:
     """Lines of CSV with a header, each with its line end; an output of several lines is one field.
 
-    Whatever a spreadsheet could take for a formula has an apostrophe before it, in the middle of a
-    field, too: with another list separator than the comma cells begin there. `as_jsonl` leaves texts alone.
+    Whatever a spreadsheet could take for a formula gets an apostrophe before it. That is also done within a
+    field, since cells begin there if the spreadsheet uses another list separator. `as_jsonl` changes no text.
     """
     yield _csv_line(_COLUMNS)
     for outcome in outcomes:
@@ -184,7 +184,7 @@ def _csv_line(values: Iterable[object]) -> str:
 
 
 def _harmless(value: object) -> object:
-    # What a script printed is not to be run by whoever opens the table.
+    # A spreadsheet that opens the table must not run what a script printed.
     if not isinstance(value, str):
         return value
     head = "'" if value.startswith(("\t", "\r")) else ""
@@ -201,9 +201,9 @@ def _key(outcome: Failed | Unknown | Skipped) -> _Key:
 
 
 def _short(result: object) -> str:
-    """What a call returned, to hold it against what others did: a word or a number, else only its type.
+    """A short text of a result, by which results are grouped: a text or a number, otherwise only its type.
 
-    The texts of all targets of a run are looked at while it goes on: none is made for that.
+    It is made for each target during a run, so it must be cheap.
     """
     if result is None or isinstance(result, str | int | float):
         return _text(result)
@@ -211,7 +211,7 @@ def _short(result: object) -> str:
 
 
 def _text(result: object) -> str:
-    """What a call returned, as text: as it is if it is one, else as JSON; else as Python shows it."""
+    """A result as text: a text as it is, anything else as JSON if possible, otherwise its repr."""
     if result is None or isinstance(result, str):
         return result or ""
     try:
@@ -226,12 +226,12 @@ def _digest(kind: str, retcode: int | None, output: str) -> bytes:
 
 
 def _class_of(error: TRMMError) -> str:
-    """The name of an error's class; of one that a journal has, of what it was then."""
+    """The name of an error's class; for a `RecordedError`, of the class that was recorded."""
     return (error.kind if isinstance(error, RecordedError) else "") or type(error).__name__
 
 
 def _words(error: TRMMError) -> str:
-    """What is the same for all agents that it happened to."""
+    """The part of an error that is the same for all agents with this error."""
     name = _class_of(error)
     if isinstance(error, AgentSilentError):
         return f"{name}: {error.reason}"

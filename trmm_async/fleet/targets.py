@@ -16,6 +16,7 @@ from trmm_async.errors import InvalidRequestError
 from trmm_async.fleet.journal import Journal
 from trmm_async.fleet.storage import SharedJournalStore
 from trmm_async.models import Agent
+from trmm_async.resources import Selector
 
 __all__ = [
     "JournalTargets",
@@ -24,8 +25,8 @@ __all__ = [
     "StreamedTargets",
     "Targets",
     "at_most",
-    "listed",
-    "noted",
+    "checked_given",
+    "checked_targets",
     "streamed",
 ]
 
@@ -115,7 +116,7 @@ class JournalTargets:
         return [agent_id for _, agent_id in rows]
 
     async def aclose(self) -> None:
-        """See `Targets`. The journal is its run's."""
+        """Nothing to release: the run closes its journal."""
 
 
 class SharedTargets:
@@ -157,7 +158,7 @@ class SharedTargets:
         self.wake()
 
     async def aclose(self) -> None:
-        """See `Targets`. The journal is its run's."""
+        """Nothing to release: the run closes its journal."""
 
 
 async def at_most(poll: float, event: asyncio.Event) -> None:
@@ -173,7 +174,48 @@ async def at_most(poll: float, event: asyncio.Event) -> None:
         timer.cancel()
 
 
-def listed(agents: Iterable[str | Agent]) -> list[str]:
+def checked_targets(
+    agents: object, hosts: dict[str, str]
+) -> list[str] | AsyncIterable[str | Agent] | Selector:
+    """Check a run's targets. The host names of those that were given as objects are added to `hosts`.
+
+    Raises:
+        InvalidRequestError: it is not a collection or a stream, or one target is given twice.
+    """
+    if isinstance(agents, str | Agent):
+        raise InvalidRequestError("agents must be a collection, not a single agent: pass [agent]")
+    if isinstance(agents, AsyncIterable | Selector):
+        return agents
+    if not isinstance(agents, Iterable):
+        raise InvalidRequestError(
+            f"agents must be a collection, an asynchronous stream or agents.select(…), not {agents!r}"
+        )
+    several = list(agents)
+    agent_ids = _listed(several)
+    hosts.update((one.agent_id, one.hostname) for one in several if isinstance(one, Agent))
+    return agent_ids
+
+
+def checked_given(
+    agents: object, given: dict[str, str | Agent]
+) -> list[str] | AsyncIterable[str | Agent] | Selector:
+    """The same. The object that each target was given as is added to `given`, by its id."""
+    if isinstance(agents, str | Agent | Selector):
+        return checked_targets(agents, {})
+    if isinstance(agents, AsyncIterable):
+        return _noted(agents, given)
+    several = list(agents) if isinstance(agents, Iterable) else agents
+    agent_ids = checked_targets(several, {})
+    if isinstance(agent_ids, list) and isinstance(several, list):
+        given.update(
+            (agent_id, agent)
+            for agent_id, agent in zip(agent_ids, several, strict=True)
+            if agent_id is not agent
+        )
+    return agent_ids
+
+
+def _listed(agents: Iterable[str | Agent]) -> list[str]:
     """The ids of the agents of a collection.
 
     Raises:
@@ -208,7 +250,7 @@ async def streamed(agents: AsyncIterable[str | Agent], hosts: dict[str, str]) ->
             await each.aclose()
 
 
-async def noted(
+async def _noted(
     agents: AsyncIterable[str | Agent], given: dict[str, str | Agent]
 ) -> AsyncGenerator[str | Agent, None]:
     """Pass a stream on, and add to `given` the object that each target was given as, by its id.
