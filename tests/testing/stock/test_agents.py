@@ -94,6 +94,19 @@ async def test_every_wrong_value_is_named_and_none_is_stored(server: Simulator, 
     assert server.agents[0].time_zone is None
 
 
+async def test_settings_are_read_as_a_serializer_reads_them(server: Simulator, http: Http) -> None:
+    path = f"/agents/{server.agent_ids[0]}/"
+    assert (await http("PUT", path, {"maintenance_mode": "true", "policy": 1})).status == 200
+    alone = (await http.get(path)).fields
+    assert (alone["maintenance_mode"], alone["policy"]) == (True, 1)
+    answer = await http("PUT", path, {"policy": 99, "monitoring_type": None})
+    assert answer.status == 400
+    assert answer.fields == {
+        "policy": ['Invalid pk "99" - object does not exist.'],
+        "monitoring_type": ["This field may not be null."],
+    }
+
+
 async def test_custom_fields_are_written_by_type_and_read_as_value(server: Simulator, http: Http) -> None:
     text = server.add_custom_field("text")
     many = server.add_custom_field("many", type="multiple")
