@@ -32,7 +32,8 @@ from trmm_async import (
 from trmm_async.config.documents import _Loader
 from trmm_async.config.matching import Want
 from trmm_async.config.objects import Row
-from trmm_async.config.planning import Present, Wanted, compare
+from trmm_async.config.planning import Wanted, compare
+from trmm_async.config.present import Present
 from trmm_async.config.specs import ScriptSpec
 
 # -- round trips ---------------------------------------------------------------------------------------------

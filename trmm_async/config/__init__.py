@@ -24,7 +24,8 @@ from trmm_async.config.folder import Folder, ObjectRecord
 from trmm_async.config.matching import Want
 from trmm_async.config.objects import Row
 from trmm_async.config.plan import ConfigPlan, Step, in_words
-from trmm_async.config.planning import Present, Wanted, compare, describe
+from trmm_async.config.planning import Wanted, compare
+from trmm_async.config.present import Present, describe
 from trmm_async.config.server import Applied, carry_out, check_values, read
 from trmm_async.config.table import FILES, with_parts
 from trmm_async.errors import ConfigError, InvalidRequestError

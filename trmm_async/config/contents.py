@@ -7,7 +7,8 @@ from typing import Any
 from trmm_async.config.folder import FileContent, FolderState, ObjectRecord, handle_for, kind_of, text_of
 from trmm_async.config.matching import Want
 from trmm_async.config.objects import FileKind, unique_labels
-from trmm_async.config.planning import Thing, Wanted
+from trmm_async.config.planning import Wanted
+from trmm_async.config.present import Thing
 from trmm_async.config.specs import plain
 from trmm_async.config.table import FILES, KINDS, with_parts
 

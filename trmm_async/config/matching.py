@@ -11,7 +11,7 @@ from trmm_async.config.folder import ObjectRecord
 from trmm_async.config.objects import Kind, Row
 from trmm_async.config.table import KINDS
 
-__all__ = ["Matching", "SeenRow", "Want", "match_objects", "match_parts"]
+__all__ = ["Matching", "SeenRow", "Want", "match_objects", "match_parts", "shared_names"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,15 +61,8 @@ def match_objects(
     kind: Kind, wants: Sequence[Want], found: Sequence[SeenRow], known: Mapping[str, ObjectRecord]
 ) -> Matching:
     """Match by the id that is recorded for the file, so that a rename is recognized; otherwise by name."""
-    matching = Matching()
-    by_key: defaultdict[str, list[SeenRow]] = defaultdict(list)
-    for one in found:
-        by_key[one.key].append(one)
-    for key, several in by_key.items():
-        if len(several) > 1:
-            matching.findings.append(
-                f"{kind.word}s {_numbers(several)} have one name, {key!r}: they are left alone"
-            )
+    matching = Matching(findings=shared_names(kind, found))
+    by_key = _by_key(found)
     by_id = {one.row.id: one for one in found}
     by_file = {want.handle: by_id.get(known[want.handle].id) for want in wants if want.handle in known}
     renamed = {
@@ -100,6 +93,22 @@ def match_objects(
             )
         matching.pairs.append((want, match))
     return matching
+
+
+def shared_names(kind: Kind, found: Sequence[SeenRow]) -> list[str]:
+    """The findings about names that several objects have."""
+    return [
+        f"{kind.word}s {_numbers(several)} have one name, {key!r}: they are left alone"
+        for key, several in _by_key(found).items()
+        if len(several) > 1
+    ]
+
+
+def _by_key(found: Sequence[SeenRow]) -> Mapping[str, list[SeenRow]]:
+    by_key: defaultdict[str, list[SeenRow]] = defaultdict(list)
+    for one in found:
+        by_key[one.key].append(one)
+    return by_key
 
 
 def _numbers(several: Sequence[SeenRow]) -> str:

@@ -1,4 +1,7 @@
-"""Compares what a folder wants with what a server has, and makes the plan. Pure."""
+"""Compares what a folder wants with what a server has, and makes the plan. Pure.
+
+It stands above `present`, which puts names in place of ids, and `matching`, which finds the objects of files.
+"""
 
 import re
 from collections import Counter, defaultdict
@@ -7,20 +10,19 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
-import msgspec
-
 from trmm_async.config.assignments import check_value
 from trmm_async.config.folder import ObjectRecord, kind_of
 from trmm_async.config.matching import SeenRow, Want, match_objects, match_parts
 from trmm_async.config.names import Name
-from trmm_async.config.objects import Kind, RefPath, Row, StoredKey, mapped, unique_labels
+from trmm_async.config.objects import Kind, RefPath, StoredKey, mapped
 from trmm_async.config.plan import ConfigPlan, Match, Step
-from trmm_async.config.specs import SiteName, plain
+from trmm_async.config.present import NamedRows, Present
+from trmm_async.config.specs import SiteName
 from trmm_async.config.table import KINDS
 from trmm_async.errors import ConfigError, InvalidRequestError
 from trmm_async.plaintext import alike, is_named
 
-__all__ = ["Described", "Present", "Thing", "Wanted", "compare", "describe", "with_ids"]
+__all__ = ["Wanted", "compare", "with_ids"]
 
 _NUMBER: Final = re.compile(r"#([0-9]{1,18})")
 
@@ -33,14 +35,6 @@ class Wanted:
     kinds: tuple[str, ...]
     objects: tuple[Want, ...] = ()
     known: Mapping[str, ObjectRecord] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Present:
-    """What a server has: its objects by kinds, and by kinds and ids the names to which objects refer."""
-
-    rows: Mapping[str, Sequence[Row]]
-    names: Mapping[str, Mapping[int, Name]] = field(default_factory=dict)
 
 
 def compare(wanted: Wanted, present: Present, *, delete: bool = False) -> ConfigPlan:
@@ -60,71 +54,20 @@ def compare(wanted: Wanted, present: Present, *, delete: bool = False) -> Config
     return comparison.plan(delete=delete)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Thing:
-    """An object of a server in the form of files, with its parts."""
-
-    kind: str
-    id: int
-    name: str
-    spec: Any = field(repr=False)
-    parts: Mapping[str, Sequence["Thing"]] = field(default_factory=dict)
-
-    @property
-    def parts_by_kind(self) -> dict[str, list[Any]]:
-        """The specs of its parts, by their kinds."""
-        return {kind: [one.spec for one in things] for kind, things in self.parts.items()}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Described:
-    """A server's objects in the form of files, and what is odd on the server."""
-
-    things: tuple[Thing, ...] = ()
-    findings: tuple[str, ...] = ()
-
-
-def describe(present: Present, kinds: Sequence[str]) -> Described:
-    """Turn what is present into the form of files. Objects that share a name are left out."""
-    comparison = _Comparison(Wanted(server="", kinds=tuple(kinds)), present)
-    comparison.compare_all()
-    of: defaultdict[int, dict[str, list[Thing]]] = defaultdict(dict)
-    for name, found in comparison.seen.items():
-        if (owner := KINDS[name].owner) is None:
-            continue
-        for row in present.rows[owner]:
-            of[row.id].setdefault(name, [])
-        for one in sorted(found, key=lambda one: one.row.id):
-            if one.spec is not None and one.row.owner is not None:
-                thing = Thing(kind=name, id=one.row.id, name=one.key, spec=one.spec)
-                of[one.row.owner].setdefault(name, []).append(thing)
-    things = [
-        Thing(kind=name, id=one.row.id, name=one.key, spec=one.spec, parts=_parts(name, of[one.row.id]))
-        for name, found in comparison.seen.items()
-        if KINDS[name].owner is None
-        for one in found
-        if one.spec is not None and Counter(each.key for each in found)[one.key] == 1
-    ]
-    return Described(things=tuple(things), findings=tuple(dict.fromkeys(comparison.findings)))
-
-
-def _parts(kind: str, found: Mapping[str, list[Thing]]) -> dict[str, list[Thing]]:
-    return {part: things for part, things in found.items() if KINDS[part].owner == kind}
-
-
 class _Comparison:
     def __init__(self, wanted: Wanted, present: Present) -> None:
         self.wanted = wanted
         self.present = present
+        self.rows = NamedRows(present)
         self.problems: list[str] = []
-        self.findings: list[str] = []
+        self.findings = self.rows.findings
         self.steps: list[Step] = []
         self.deletes: list[Step] = []
         self.unmanaged: Counter[str] = Counter()
-        self.names: dict[str, dict[int, Name]] = {kind: dict(names) for kind, names in present.names.items()}
+        self.names = self.rows.names
         self.matched: dict[str, Match] = {}
         self.places: dict[str, int] = {}
-        self.seen: dict[str, list[SeenRow]] = {}
+        self.seen = self.rows.seen
         self.coming: defaultdict[str, set[Name]] = defaultdict(set)
         self._referred = {
             (other, name)
@@ -168,8 +111,7 @@ class _Comparison:
             for want in self.wanted.objects
             if want.kind == kind.name
         ]
-        found = [one for row in self.present.rows.get(kind.name, ()) if (one := self._as_seen(kind, row))]
-        self.seen[kind.name] = found
+        found = self.rows.read(kind)
         known = self.wanted.known
         if kind.owner is None:
             matching = match_objects(kind, wants, found, known)
@@ -178,7 +120,6 @@ class _Comparison:
             matching = match_parts(kind, wants, found, known, owners)
         self.problems += matching.problems
         self.findings += matching.findings
-        self._label_parts(kind, found)
         self.places |= {want.handle: place for place, want in enumerate(wants)}
         pairs = matching.pairs
         for want, one in pairs:
@@ -223,53 +164,9 @@ class _Comparison:
             return SiteName(client=self._owner_name(want) or "", site=want.key)
         return want.key if kind.owner is None else want.handle.partition(f"#{kind.name}/")[2]
 
-    def _label_parts(self, kind: Kind, found: Sequence[SeenRow]) -> None:
-        """Record the labels of parts, by which tasks refer to checks. Equal ones get a number added."""
-        if kind.owner is None or kind.name == "sites":
-            return
-        of: defaultdict[int | None, list[SeenRow]] = defaultdict(list)
-        for one in sorted(found, key=lambda one: one.row.id):
-            of[one.row.owner].append(one)
-        for theirs in of.values():
-            labels = unique_labels([one.key for one in theirs])
-            self.names.setdefault(kind.name, {}).update(
-                {one.row.id: label for one, label in zip(theirs, labels, strict=True)}
-            )
-
     def _owner_name(self, want: Want) -> str | None:
         owner = next((one for one in self.wanted.objects if one.handle == want.owner), None)
         return None if owner is None else owner.key
-
-    # -- what the server has ---------------------------------------------------------------------------------
-
-    def _as_seen(self, kind: Kind, row: Row) -> SeenRow | None:
-        """The row with names in place of ids; None if the object has no name."""
-        what = f"{kind.word} {row.id}"
-        if row.spec is None:
-            self.findings.append(f"{what}: {row.odd}; it is left alone")
-            return SeenRow(row, None, "")
-        if row.odd:
-            self.findings.append(f"{what}: {row.odd}")
-        spec = row.spec
-        if kind.owner is None and not kind.key(spec):
-            self.findings.append(f"{what} has no name: a half-done write of the server's; it is left alone")
-            return None
-        for path, other in kind.refs.items():
-            spec = mapped(spec, path, partial(self._named, what, other))
-        try:
-            spec = spec if isinstance(spec, StoredKey) else msgspec.convert(plain(spec), kind.spec)
-            spec = kind.normal(spec)
-        except msgspec.ValidationError as error:
-            self.findings.append(f"{what} can't be said in a file ({error}); it is left alone")
-            return SeenRow(row, None, kind.key(spec))
-        return SeenRow(row, spec, kind.key(spec))
-
-    def _named(self, what: str, kind: str, number: Any) -> Name:
-        found = self.names.get(kind, {}).get(number)
-        if found is None:
-            self.findings.append(f"{what} refers to {KINDS[kind].word} {number}, which is not there")
-            return SiteName(client=f"#{number}", site=f"#{number}") if kind == "sites" else f"#{number}"
-        return found
 
     # -- steps and problems ----------------------------------------------------------------------------------
 

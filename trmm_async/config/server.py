@@ -10,7 +10,8 @@ from trmm_async.config.folder import Folder, FolderState, kind_of
 from trmm_async.config.names import NAME_READERS, Name
 from trmm_async.config.objects import Kind, Row, every, fields_differing
 from trmm_async.config.plan import ConfigPlan, Step
-from trmm_async.config.planning import Present, with_ids
+from trmm_async.config.planning import with_ids
+from trmm_async.config.present import Present
 from trmm_async.config.table import KINDS
 from trmm_async.errors import (
     ApplyStoppedError,

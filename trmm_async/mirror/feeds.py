@@ -23,15 +23,7 @@ from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Ended, Even
 from trmm_async.mirror.state import MirrorSettings, MirrorState, differ
 from trmm_async.models import Agent, Alert
 from trmm_async.resources import Api, subscribe
-from trmm_async.stream import (
-    Events,
-    PollClient,
-    PollRequest,
-    StreamState,
-    Subscription,
-    emptied,
-    in_turns,
-)
+from trmm_async.stream import Events, PollClient, PollRequest, StreamState, Subscription, emptied, in_turns
 
 __all__ = ["EventFeed", "Feed", "PollFeed"]
 

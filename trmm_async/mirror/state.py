@@ -105,7 +105,7 @@ class Changes:
         return self._waiting.pop(next(iter(self._waiting)))
 
     def put(self, change: Change) -> None:
-        """For the state."""
+        """Add a change. Called by `MirrorState`."""
         earlier = self._waiting.pop(change.agent_id, None)
         if earlier is not None:
             change = Change(agent_id=change.agent_id, before=earlier.before, after=change.after)
@@ -116,7 +116,7 @@ class Changes:
             self._news.set()
 
     def finish(self, end: BaseException) -> None:
-        """For the state: nothing more comes."""
+        """End the iteration. Called by `MirrorState`."""
         self._end = self._end or end
         self._news.set()
 
@@ -176,7 +176,7 @@ class MirrorState:
         self._waiters: set[asyncio.Event] = set()
         self._end: BaseException | None = None
 
-    # -- what is told to it ----------------------------------------------------------------------------------
+    # -- writing ---------------------------------------------------------------------------------------------
 
     def slim(self, agent: Agent) -> Agent:
         """The agent without the fields that were not asked for."""
@@ -232,10 +232,10 @@ class MirrorState:
             reader.finish(self._end)
         self.moved()
 
-    # -- who reads -------------------------------------------------------------------------------------------
+    # -- reading ---------------------------------------------------------------------------------------------
 
     def changes(self) -> Changes:
-        """See `Mirror.changes`."""
+        """Make a reader of the changes from now on."""
         changes = Changes(self._attach)
         if self._end is not None:
             changes.finish(self._end)

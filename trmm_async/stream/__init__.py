@@ -5,8 +5,9 @@ It stands below the resources. Its modules, from the top:
 * `subscription`: the events of many agents as one stream; `fanout`: several consumers of that stream.
 * `push_source` (WebSockets) and `poll_source` (polling) produce the events, behind the interface in `source`.
   `session` and `agent_diff` are one agent's part of them; `shared_poll` polls once for all.
-* `dialer` and `sockets`: connections. `snapshots`: reads the state once for several agents. `mailbox`: the
-  bounded queue of a subscription. `settled`: waits until streams have begun. `settings`.
+* `dialer` and `sockets`: connections, with `liveness` and `interim_answers`. `snapshots`: reads the state
+  once for several agents. `mailbox`: the bounded queue of a subscription. `settled`: waits until streams have
+  begun. `settings`.
 * Pure: `catchup` (what happened in a gap), `runs` (which script runs are new), `position` and
   `reader_position` (a position that can be stored), `backlog` (the bounded queue of a consumer), `filters`
   (which events a consumer gets).

@@ -14,16 +14,7 @@ from collections.abc import Callable, Hashable
 from datetime import datetime
 from typing import Final
 
-from trmm_async.events import (
-    AgentOffline,
-    AgentOnline,
-    AlertEvent,
-    DashboardCounts,
-    Ended,
-    Event,
-    Gap,
-    Live,
-)
+from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, DashboardCounts, Ended, Event, Gap, Live
 
 __all__ = ["TOO_SLOW", "Backlog"]
 

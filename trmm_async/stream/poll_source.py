@@ -10,12 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from datetime import datetime
 from typing import Final
 
-from trmm_async.errors import (
-    AuthenticationError,
-    ClosedError,
-    PermissionDeniedError,
-    TRMMError,
-)
+from trmm_async.errors import AuthenticationError, ClosedError, PermissionDeniedError, TRMMError
 from trmm_async.events import Event, Gap, Live, ScriptOutput
 from trmm_async.models import Alert, HistoryEntry
 from trmm_async.stream.agent_diff import AgentDiff

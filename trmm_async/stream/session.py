@@ -12,12 +12,7 @@ from functools import partial
 from typing import Protocol
 
 from trmm_async.calls import StreamSpec
-from trmm_async.errors import (
-    AuthenticationError,
-    PermissionDeniedError,
-    RateLimitedError,
-    TRMMError,
-)
+from trmm_async.errors import AuthenticationError, PermissionDeniedError, RateLimitedError, TRMMError
 from trmm_async.events import Event, Gap, Live, UnknownEvent
 from trmm_async.observing import Observers
 from trmm_async.stream.catchup import ReaderState, Snapshot

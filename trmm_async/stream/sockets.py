@@ -9,9 +9,7 @@ DEBUG. Its keep-alive task cuts the connection if it is our side that does not r
 """
 
 import asyncio
-import enum
 import logging
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,8 +24,10 @@ from websockets.uri import WebSocketURI, parse_uri
 from trmm_async.errors import ConnectionFailedError, InvalidRequestError
 from trmm_async.receiving import Buffered
 from trmm_async.retry import Reply
+from trmm_async.stream.interim_answers import InterimAnswers
+from trmm_async.stream.liveness import Liveness, PingSchedule
 
-__all__ = ["SEND_MOST", "Address", "BufferedLink", "Link", "LinkSettings", "Lost", "PingSchedule", "Liveness"]
+__all__ = ["SEND_MOST", "Address", "BufferedLink", "Link", "LinkSettings", "Lost"]
 
 T = TypeVar("T")
 
@@ -84,83 +84,6 @@ class Address:
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}{self.prefix}"
-
-
-class Liveness(enum.Enum):
-    """What a `PingSchedule` says to do."""
-
-    FINE = "nothing to do yet"
-    ASK = "send a ping"
-    DEAD = "the peer is gone"
-
-
-class PingSchedule:
-    """Decides when to send a ping, and when the peer is dead. Pure: the caller passes a monotonic time.
-
-    Every byte that comes is a sign of life: set `heard` to its time.
-    """
-
-    __slots__ = ("_asked", "_interval", "_timeout", "heard")
-
-    def __init__(self, interval: float, timeout: float, now: float) -> None:
-        self._interval = interval
-        self._timeout = timeout
-        self._asked: float | None = None
-        self.heard: float = now
-
-    def check(self, now: float) -> tuple[Liveness, float]:
-        """What to do now, and in how many seconds to check again."""
-        if self._asked is not None and self.heard < self._asked:
-            left = self._asked + self._timeout - now
-            return (Liveness.FINE, min(left, self._interval)) if left > 0 else (Liveness.DEAD, 0.0)
-        self._asked = None
-        left = self.heard + self._interval - now
-        if left > 0:
-            return Liveness.FINE, left
-        self._asked = now
-        return Liveness.ASK, min(self._interval, self._timeout)
-
-    def excuse(self, now: float) -> None:
-        """Start again, since we have not read for a while, so the silence proves nothing."""
-        self.heard = now
-        self._asked = None
-
-
-class InterimAnswers:
-    """Removes interim answers (1xx, but not 101) before the final answer of a handshake. Pure.
-
-    A server, or a proxy before it, may send any number of them (RFC 9110, 15.2), and the library would take
-    the first for the final answer. At most `most` are removed, of at most 16 KiB each.
-    """
-
-    __slots__ = ("_kept", "_left")
-
-    _INTERIM: Final = re.compile(rb"HTTP/1\.[01] 1(?!01)[0-9]{2}[ \r]")
-    _ENOUGH: Final = len(b"HTTP/1.1 100 ")
-    _HEAD_MOST: Final = 2**14
-
-    def __init__(self, most: int = 16) -> None:
-        self._kept = b""
-        self._left = most
-
-    def feed(self, data: bytes) -> bytes | None:
-        """The data that belongs to the final answer; None as long as that has not begun."""
-        self._kept += data
-        while self._left:
-            if len(self._kept) < self._ENOUGH:
-                return None
-            if self._INTERIM.match(self._kept) is None:
-                break
-            head, end, rest = self._kept.partition(b"\r\n\r\n")
-            if not end and len(head) <= self._HEAD_MOST:
-                return None
-            self._kept, self._left = (rest, self._left - 1) if end else (head, 0)
-        return self.rest()
-
-    def rest(self) -> bytes:
-        """The data that was held back, since no more comes."""
-        kept, self._kept = self._kept, b""
-        return kept
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from trmm_async import arguments, url_checks
 from trmm_async.errors import InvalidRequestError
 from trmm_async.hidden import HiddenBytes, hide
-from trmm_async.webhooks.delivery import (
-    Delivery,
-    Verdict,
-    may_be_secret,
-    refuse_early,
-    too_large,
-    verdict_on,
-)
+from trmm_async.webhooks.delivery import Delivery, Verdict, may_be_secret, refuse_early, too_large, verdict_on
 from trmm_async.webhooks.setup import WebhookSetup, install, uninstall
 
 if TYPE_CHECKING:

@@ -60,7 +60,7 @@ class _Steps:
 async def install(
     trmm: "TRMM", url: str, secret: str, *, name: str, places: dict[str, Any], dry_run: bool
 ) -> WebhookSetup:
-    """See `WebhookReceiver.install`; `places` say where the template is to be assigned."""
+    """Do what `WebhookReceiver.install` says. `places` are the objects to which the template is assigned."""
     # With a client it is loaded; who only receives does without it.
     from trmm_async.dialects.stock.dialect import check_age  # noqa: PLC0415
 
@@ -121,7 +121,7 @@ async def install(
 
 
 async def uninstall(trmm: "TRMM", *, name: str, dry_run: bool) -> WebhookSetup:
-    """See `WebhookReceiver.uninstall`. An object is deleted before those that it uses."""
+    """Do what `WebhookReceiver.uninstall` says. An object is deleted before those that it uses."""
     key = _key_of(name)
     steps = _Steps(dry_run=dry_run)
     template = _one(await trmm.alert_templates.list(), name, "alert templates")

@@ -1,4 +1,4 @@
-"""When a peer is asked whether it is there, and when it counts as gone. (The socket itself: test_stream.)"""
+"""Interim answers in front of the real one, by themselves and on a real socket."""
 
 from itertools import pairwise
 
@@ -9,66 +9,10 @@ from hypothesis import strategies as st
 from tests.stream.fake_gateway import Gateway, data, nothing_is_left, running, subscribe, take
 from trmm_async.errors import DecodeError, PermissionDeniedError
 from trmm_async.events import ScriptOutput
-from trmm_async.stream.sockets import InterimAnswers, Liveness, PingSchedule
+from trmm_async.stream.interim_answers import InterimAnswers
 
 gateway = pytest.fixture(running)
 nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
-
-SECONDS = st.floats(0.5, 60.0)
-
-
-def test_a_peer_that_talks_is_not_asked() -> None:
-    pulse = PingSchedule(20.0, 20.0, now=0.0)
-    pulse.heard = 15.0
-    assert pulse.check(20.0) == (Liveness.FINE, 15.0)
-
-
-def test_a_silent_peer_is_asked_and_then_given_up_on() -> None:
-    pulse = PingSchedule(20.0, 10.0, now=0.0)
-    assert pulse.check(20.0) == (Liveness.ASK, 10.0)
-    assert pulse.check(25.0) == (Liveness.FINE, 5.0)
-    assert pulse.check(30.0) == (Liveness.DEAD, 0.0)
-
-
-def test_any_sign_of_life_is_an_answer() -> None:
-    pulse = PingSchedule(20.0, 10.0, now=0.0)
-    pulse.check(20.0)
-    pulse.heard = 21.0
-    assert pulse.check(30.0) == (Liveness.FINE, 11.0)
-
-
-def test_silence_says_nothing_while_we_did_not_listen() -> None:
-    pulse = PingSchedule(20.0, 10.0, now=0.0)
-    pulse.check(20.0)
-    pulse.excuse(100.0)
-    assert pulse.check(100.0) == (Liveness.FINE, 20.0)
-
-
-@given(interval=SECONDS, timeout=SECONDS, signs=st.lists(st.floats(0.01, 100.0), max_size=10))
-def test_a_peer_that_falls_silent_is_noticed_within_the_sum_of_both(
-    interval: float, timeout: float, signs: list[float]
-) -> None:
-    pulse = PingSchedule(interval, timeout, now=0.0)
-    now, look_at, coming = 0.0, interval, iter(signs)
-    sign_at: float | None = next(coming, None)
-    for _ in range(1000):
-        if sign_at is not None and sign_at <= look_at:
-            now = pulse.heard = sign_at
-            step = next(coming, None)
-            sign_at = now + step if step is not None else None
-            continue
-        now = look_at
-        liveness, again = pulse.check(now)
-        if liveness is Liveness.DEAD:
-            assert now - pulse.heard >= timeout - 1e-6
-            break
-        look_at = now + again
-    else:
-        raise AssertionError("never noticed")
-    assert now - pulse.heard <= interval + timeout + 1e-6
-
-
-# Interim answers in front of the real one.
 
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </x.css>; rel=preload\r\n\r\n"
 INTERIM = st.sampled_from(
