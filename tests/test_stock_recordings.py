@@ -42,7 +42,13 @@ from trmm_async.dialects import (
 from trmm_async.dialects.detection import PROBE
 from trmm_async.dialects.stock.commands import PING, CommandRun, run_command
 from trmm_async.dialects.stock.dialect import ALERTS
-from trmm_async.dialects.stock.history import AGENT_HISTORY, StockHistory
+from trmm_async.dialects.stock.history import (
+    AGENT_HISTORY,
+    newest_runs,
+    runs_within,
+    statuses_of,
+    visible_agents,
+)
 from trmm_async.dialects.stock.login import Checked, Token, check_credentials, log_in
 from trmm_async.errors import (
     AgentLostError,
@@ -74,7 +80,6 @@ PAGE: Final = Path(__file__).parents[1] / "docs" / "stock.md"
 SOCKETS: Final = HTTP.parent / "ws"
 
 STOCK: Final = Stock("https://rmm.example.com")
-HISTORY: Final = StockHistory()
 WINDOWS: Final = "WKPFklJfIyyVlbPegBPrUhRZdsvDQucdWrdEWKpm"
 CLIENTS: Final = b'[{"id": 1, "name": "Acme Corp", "sites": [{"id": 1, "name": "HQ"}]}]'
 
@@ -349,35 +354,35 @@ OPERATIONS: Final = [
     _op(
         "agents.run_script",
         "GET /agents/scripthistory/",
-        lambda _: HISTORY.newest(),
+        lambda _: newest_runs(),
         "HistoryEntry",
         "scripthistory scripthistory_bad_limit",
     ),
     _op(
         "agents.run_script",
         "GET /agents/scripthistory/",
-        lambda _: HISTORY.within(datetime(2026, 11, 1, tzinfo=UTC)),
+        lambda _: runs_within(datetime(2026, 11, 1, tzinfo=UTC)),
         "HistoryEntry",
         "scripthistory_range",
     ),
     _op(
         "agents.run_script",
         "GET /agents/",
-        lambda _: HISTORY.known(),
+        lambda _: visible_agents(),
         str,
         "agents_list_detail_false",
     ),
     _op(
         "agents.run_script",
         "GET /agents/<agent>/",
-        lambda _, agent: HISTORY.statuses(frozenset({agent})),
+        lambda _, agent: statuses_of(frozenset({agent})),
         str,
         "agent_detail_windows agent_detail_linux agent_detail_darwin agent_detail_never_seen",
     ),
     _op(
         "fleet.run_script",
         "GET /agents/",
-        lambda told: HISTORY.statuses(frozenset(one["agent_id"] for one in told.body)),
+        lambda told: statuses_of(frozenset(one["agent_id"] for one in told.body)),
         str,
         "agents_list_default",
     ),

@@ -6,10 +6,8 @@ where events come from. Nothing above this layer asks which kind of server it is
 
 from trmm_async.dialects.base import (
     AgentFilter,
-    CommandHistory,
     DeploymentOrder,
     Dialect,
-    History,
     HistoryRun,
     Polled,
     Pushed,
@@ -21,11 +19,9 @@ from trmm_async.dialects.stock import Stock
 
 __all__ = [
     "AgentFilter",
-    "CommandHistory",
     "DeploymentOrder",
     "Dialect",
     "Gateway",
-    "History",
     "HistoryRun",
     "Polled",
     "Pushed",

@@ -20,7 +20,6 @@ from trmm_async.models import (
     Check,
     Client,
     Deployment,
-    HistoryEntry,
     Script,
     ScriptResult,
     Site,
@@ -29,10 +28,8 @@ from trmm_async.models import (
 
 __all__ = [
     "AgentFilter",
-    "CommandHistory",
     "DeploymentOrder",
     "Dialect",
-    "History",
     "HistoryRun",
     "Polled",
     "Pushed",
@@ -108,46 +105,6 @@ def float_of(sent: str | float | None) -> float | None:
         return None
 
 
-class History(Protocol):
-    """Calls that read a server's history of runs. All of them only read."""
-
-    def newest(self) -> Call[list[HistoryEntry]]:
-        """A few script runs, the newest first."""
-        ...
-
-    def within(self, since: datetime | None, until: datetime | None = None) -> Call[list[HistoryEntry]]:
-        """The script runs between two times of the server's clock; None for no limit."""
-        ...
-
-    def known(self) -> Call[frozenset[str]]:
-        """The ids of the agents that the key may see."""
-        ...
-
-    def user_of(self, is_it: Callable[[str], bool]) -> Call[str | None]:
-        """The username in rows of the API key for which `is_it` is True; None if it can't be seen."""
-        ...
-
-    def statuses(self, agent_ids: frozenset[str]) -> Call[Mapping[str, str]]:
-        """The status of these agents, as in `Agent.status`, without agents that the server doesn't know."""
-        ...
-
-
-class CommandHistory(History, Protocol):
-    """The same for commands, of which there is no list. The output of a command is in its row's `result`."""
-
-    def of_one(self, agent_id: str) -> Call[list[HistoryEntry]]:
-        """All commands of one agent."""
-        ...
-
-    def keys(self) -> Call[Mapping[int, str]]:
-        """The agents' ids by the integers that rows have for them."""
-        ...
-
-    def of_all(self, agents: Mapping[int, str]) -> Call[list[HistoryEntry]]:
-        """The commands of these agents, by those integers, from the rows of all; in flat memory."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Pushed:
     """Events come over a socket of each agent; `socket` makes its `StreamSpec`."""
@@ -157,12 +114,11 @@ class Pushed:
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """Events are the differences between two polls: of agents, of alerts, and of this history.
+    """Events are the differences between two polls: of agents, of alerts, and of the history of scripts.
 
     `alert` asks for one alert by its id.
     """
 
-    history: History
     alert: Callable[[int], Request[Alert]]
 
 
@@ -187,7 +143,6 @@ class HistoryRun:
     script: int | str
     agent_ids: tuple[str, ...]
     timeout: int
-    history: History
     rows_come_late: bool = False
     is_awaited: bool = True
     checks: Plan[None] | None = None

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from trmm_async.dialects import AgentFilter, Dialect, Polled
+from trmm_async.dialects.stock.history import newest_runs, runs_within, statuses_of
 from trmm_async.errors import NotFoundError, UnsupportedError
 from trmm_async.models import Agent, Alert, HistoryEntry
 from trmm_async.resources.api import Api
@@ -35,7 +36,7 @@ class ServerWatch:
         dialect = await self._api.dialect()
         source = dialect.event_source()
         if not whole and agent_ids is not None and isinstance(source, Polled):
-            asked = source.history.statuses(agent_ids)
+            asked = statuses_of(agent_ids)
             try:
                 statuses = await self._api.carry_out(asked)
             except NotFoundError as error:
@@ -69,10 +70,12 @@ class ServerWatch:
         return self._api.transport.server_time()
 
     async def newest_runs(self) -> list[HistoryEntry]:
-        return await self._api.carry_out((await self._polled()).history.newest())
+        await self._polled()
+        return await self._api.carry_out(newest_runs())
 
     async def runs_since(self, moment: datetime | None) -> list[HistoryEntry]:
-        return await self._api.carry_out((await self._polled()).history.within(moment))
+        await self._polled()
+        return await self._api.carry_out(runs_within(moment))
 
 
 def _missing(path: str, agent_ids: frozenset[str]) -> dict[str, NotFoundError]:

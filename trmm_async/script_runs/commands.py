@@ -6,9 +6,10 @@ all agents, in flat memory. Between `pending` and `poller`.
 
 import asyncio
 from collections.abc import Collection, Mapping
-from typing import Final, cast
+from typing import Final
 
-from trmm_async.dialects import CommandHistory
+from trmm_async.dialects.stock.agents import agent_ids_by_key
+from trmm_async.dialects.stock.history import commands_of_all, commands_of_one
 from trmm_async.errors import NotFoundError
 from trmm_async.models import HistoryEntry
 from trmm_async.script_runs.poller import RunPoller, Waiter
@@ -31,38 +32,37 @@ class CommandPoller(RunPoller):
         # The rows of these agents are read each time: an earlier run of the same command must not be taken
         # for this one.
         matcher, run, asked = self.matcher, waiter.run, self.now()
-        history = cast("CommandHistory", waiter.history)
         if len(run.agent_ids) > _SINGLY_MOST:
-            self._agents = await self.transport.send(history.keys())
-        rows = await self._rows(history, run.agent_ids)
+            self._agents = await self.transport.send(agent_ids_by_key())
+        rows = await self._rows(run.agent_ids)
         matcher.note(rows)
         if matcher.has_stray_rows(run.agent_ids, run.script, asked):
             matcher.claim_stray_rows(run.agent_ids, run.script, rows)
 
     async def _look(self, span: Span) -> list[HistoryEntry]:
         del span
-        waiters = tuple(self._waiters)
-        pending = {agent_id for waiter in waiters if waiter.run.is_sent for agent_id in waiter.run.pending}
-        history = cast("CommandHistory", waiters[0].history)
-        return await self._rows(history, pending)
+        pending = {
+            agent_id for waiter in self._waiters if waiter.run.is_sent for agent_id in waiter.run.pending
+        }
+        return await self._rows(pending)
 
     def _take_in(self, rows: list[HistoryEntry], asked: float, span: Span) -> None:
         del span  # these are the rows of some agents, whatever their times
         self.matcher.read(rows, self.now(), self.now() - asked)
 
-    async def _rows(self, history: CommandHistory, agent_ids: Collection[str]) -> list[HistoryEntry]:
+    async def _rows(self, agent_ids: Collection[str]) -> list[HistoryEntry]:
         if len(agent_ids) > _SINGLY_MOST:
             wanted = frozenset(agent_ids)
             if not self._agents:
-                self._agents = await self.ask(history.keys())
+                self._agents = await self.ask(agent_ids_by_key())
             agents = {key: agent_id for key, agent_id in self._agents.items() if agent_id in wanted}
-            return await self.ask(history.of_all(agents))
+            return await self.ask(commands_of_all(agents))
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def one(agent_id: str) -> list[HistoryEntry]:
             async with gate:
                 try:
-                    return await self.ask(history.of_one(agent_id))
+                    return await self.ask(commands_of_one(agent_id))
                 except NotFoundError:
                     return []  # the answer to the command says that there is no such agent
 

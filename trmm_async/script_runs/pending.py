@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from trmm_async.dialects import HistoryRun
+from trmm_async.dialects.stock.history import statuses_of, visible_agents
 from trmm_async.errors import (
     AgentSilentError,
     BadRequestError,
@@ -85,7 +86,7 @@ async def _run_unawaited(
     matcher = poller.matcher
     run = TrackedRun(script=order.script, timeout=order.timeout, agent_ids=order.agent_ids)
 
-    waiter = await poller.enter(run, order.history)
+    waiter = await poller.enter(run)
     try:
         # If a stray row may still appear there, this run's row is expected as well: they can't be told apart.
         late = order.rows_come_late or matcher.has_stray_rows(run.agent_ids, run.script, poller.now())
@@ -169,7 +170,7 @@ class PendingRun:
     async def __aenter__(self) -> Self:
         if self._check is not None and self._recovered is None:
             await self._check()
-        waiter = self._waiter = await self._poller.enter(self._run, self._order.history)
+        waiter = self._waiter = await self._poller.enter(self._run)
         try:
             if self._recovered is not None:
                 await self._recover(self._recovered, waiter)
@@ -218,7 +219,7 @@ class PendingRun:
     async def _recover(self, recovered: RecoveredRun, waiter: Waiter) -> None:
         self._lost = OutcomeUnknownError("sent by an earlier process, and the history has no row of it")
         self._matcher.recover(self._run, recovered.watermark)
-        await self._poller.learn_name(self._order.history)
+        await self._poller.learn_name()
         if self._run.rows_come_late:
             # The server may still be writing rows: we must know for how many to wait.
             await self._leave_out_unknown()
@@ -251,7 +252,7 @@ class PendingRun:
     async def _leave_out_unknown(self) -> None:
         """Find out which agents the server silently leaves out: those that this key can't see."""
         try:
-            known = await self._poller.ask(self._order.history.known(), self._sender)
+            known = await self._poller.ask(visible_agents(), self._sender)
         except TRMMError:
             return  # then they end as agents without a row, which says less
         unknown = self._run.pending - known
@@ -284,7 +285,7 @@ class PendingRun:
 
     async def _statuses(self, agent_ids: frozenset[str]) -> Mapping[str, str]:
         try:
-            return await self._poller.ask(self._order.history.statuses(agent_ids), self._sender)
+            return await self._poller.ask(statuses_of(agent_ids), self._sender)
         except TRMMError:
             return {}
 

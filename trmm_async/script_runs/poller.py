@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeVar
 
 from trmm_async.calls import Call
-from trmm_async.dialects import History
+from trmm_async.dialects.stock.history import name_of_user, newest_runs, runs_within
 from trmm_async.errors import (
     AuthenticationError,
     OutcomeUnknownError,
@@ -45,7 +45,6 @@ class Waiter:
     """
 
     run: TrackedRun
-    history: History
     news: asyncio.Event = field(default_factory=asyncio.Event)
     failure: Exception | None = None
 
@@ -83,7 +82,7 @@ class RunPoller:
 
     # -- one run, from entering to its end -------------------------------------------------------------------
 
-    async def enter(self, run: TrackedRun, history: History) -> Waiter:
+    async def enter(self, run: TrackedRun) -> Waiter:
         """Wait, in turn, until its rows can't be mistaken for those of another run of ours.
 
         Safe to cancel. Call `leave` once for each waiter that is returned.
@@ -98,7 +97,7 @@ class RunPoller:
         finally:
             self._queue.remove((run, turn))
             self._call_next()
-        waiter = Waiter(run, history)
+        waiter = Waiter(run)
         self._waiters.add(waiter)
         return waiter
 
@@ -119,16 +118,16 @@ class RunPoller:
         async with self._watermarks.take() as share_failure:
             share_failure()
             await self._watermarks.attempt(self._read_watermark(waiter))
-            await self.learn_name(waiter.history)
+            await self.learn_name()
         self.matcher.start(waiter.run)
 
-    async def learn_name(self, history: History) -> None:
+    async def learn_name(self) -> None:
         """Ask once for our user's name. If the key may not read that, the first run shows it."""
         if self.matcher.username is not None or self._was_asked_for_name:
             return
         self._was_asked_for_name = True
         with suppress(TRMMError):
-            name = await self.transport.send(history.user_of(self.transport.server.is_our_key))
+            name = await self.transport.send(name_of_user(self.transport.server.is_our_key))
             self.matcher.username = name or self.matcher.username
 
     def watch(self, waiter: Waiter, age: float = 0.0) -> None:
@@ -207,15 +206,15 @@ class RunPoller:
         since = max(asked - _WATERMARK_FRESH, self._watermark_stale_at)
         self._tick()
         if matcher.has_stray_rows(run.agent_ids, run.script, asked):
-            rows = await self.transport.send(waiter.history.within(matcher.strays_since()))
+            rows = await self.transport.send(runs_within(matcher.strays_since()))
             matcher.note(rows)
             matcher.claim_stray_rows(run.agent_ids, run.script, rows)
         elif self._watermark_at is None or self._watermark_at < since:
-            rows = await self.transport.send(waiter.history.newest())
+            rows = await self.transport.send(newest_runs())
             self._tick()
             if matcher.clock.are_ahead(rows):
                 written = matcher.clock.since(self._watermark_at)
-                rows = await self.transport.send(waiter.history.within(written))
+                rows = await self.transport.send(runs_within(written))
             matcher.note(rows)
         else:
             return
@@ -256,8 +255,7 @@ class RunPoller:
 
     async def _look(self, span: Span) -> list[HistoryEntry]:
         """Read the rows that matter now."""
-        history = next(iter(self._waiters)).history
-        return await self.ask(history.within(*span))
+        return await self.ask(runs_within(*span))
 
     def _take_in(self, rows: list[HistoryEntry], asked: float, span: Span) -> None:
         self.matcher.read(rows, self.now(), self.now() - asked, span)

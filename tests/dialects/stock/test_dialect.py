@@ -11,10 +11,15 @@ from tests.recorded import asks_as_recorded, recording, sent_by
 from trmm_async.calls import Replay
 from trmm_async.dialects import (
     AgentFilter,
-    HistoryRun,
     ScriptRun,
 )
-from trmm_async.dialects.stock.history import AGENT_HISTORY
+from trmm_async.dialects.stock.history import (
+    AGENT_HISTORY,
+    newest_runs,
+    runs_within,
+    statuses_of,
+    visible_agents,
+)
 from trmm_async.errors import (
     InvalidRequestError,
     UnsupportedError,
@@ -59,22 +64,20 @@ class TestScripts:
         assert order.send.decode(said.encode()) == count
 
     def test_the_history_of_all(self) -> None:
-        order = STOCK.run_script(AGENT, ScriptRun(script=2))
-        assert isinstance(order, HistoryRun)
-        asks_as_recorded(order.history.newest(), "scripthistory")
-        rows = order.history.newest().decode(recording("scripthistory").answer)
+        asks_as_recorded(newest_runs(), "scripthistory")
+        rows = newest_runs().decode(recording("scripthistory").answer)
         assert [row.id for row in rows] == [579, 577, 576, 575, 573]
         assert rows[0].result is not None
         assert (rows[0].agent_id, rows[0].username, rows[0].result.retcode) == (AGENT, "admin", 0)
         assert rows[1].result is None
         assert rows[4].result is not None
         assert rows[4].result.execution_time == pytest.approx(0.0008)
-        since = order.history.within(datetime(2026, 11, 1, 12, 0, 0, 250, tzinfo=UTC))
+        since = runs_within(datetime(2026, 11, 1, 12, 0, 0, 250, tzinfo=UTC))
         assert since.query == {"start": "2026-11-01T12:00:00.000250Z", "end": "2100-01-01T00:00:00Z"}
-        assert order.history.within(None).query == {}
+        assert runs_within(None).query == {}
         # The server adds a day to the end.
         moment = datetime(2026, 11, 1, 12, tzinfo=UTC)
-        assert order.history.within(moment, moment).query == {
+        assert runs_within(moment, moment).query == {
             "start": "2026-11-01T12:00:00Z",
             "end": "2026-10-31T12:00:00Z",
         }
@@ -98,15 +101,13 @@ class TestScripts:
         assert entry.time is None
 
     def test_statuses_and_known_agents(self) -> None:
-        order = STOCK.run_script(AGENT, ScriptRun(script=2))
-        assert isinstance(order, HistoryRun)
-        known = order.history.known()
+        known = visible_agents()
         asks_as_recorded(known, "agents_list_detail_false")
         assert LINUX in known.decode(recording("agents_list_detail_false").answer)
-        single = order.history.statuses(frozenset({AGENT}))
+        single = statuses_of(frozenset({AGENT}))
         asks_as_recorded(single, "agent_detail_windows")
         assert single.decode(recording("agent_detail_windows").answer) == {AGENT: "online"}
-        several = order.history.statuses(frozenset({AGENT, LINUX}))
+        several = statuses_of(frozenset({AGENT, LINUX}))
         asks_as_recorded(several, "agents_list_default")
         assert set(several.decode(recording("agents_list_client").answer)) == {AGENT}
 

@@ -6,7 +6,6 @@ from trmm_async.calls import Call
 from trmm_async.dialects.base import HistoryRun
 from trmm_async.dialects.stock.commands import CommandRun
 from trmm_async.dialects.stock.dialect import COMMAND_MANY, PATCH_MANY, body_for_many
-from trmm_async.dialects.stock.history import StockCommandHistory
 
 __all__ = ["PatchMode", "command_run", "patch_call"]
 
@@ -27,7 +26,6 @@ def command_run(agent_ids: tuple[str, ...], run: CommandRun) -> HistoryRun:
         script=run.command,
         agent_ids=agent_ids,
         timeout=run.timeout,
-        history=StockCommandHistory(),
         rows_come_late=True,
     )
 

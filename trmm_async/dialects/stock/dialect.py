@@ -41,7 +41,6 @@ from trmm_async.dialects.stock.agents import (
 from trmm_async.dialects.stock.creation import make
 from trmm_async.dialects.stock.endpoint import act, as_declared, delete, put, read, read_as, send
 from trmm_async.dialects.stock.explanations import sentence
-from trmm_async.dialects.stock.history import StockHistory
 from trmm_async.dialects.stock.nouns import (
     alert_of,
     alerts_of,
@@ -209,7 +208,6 @@ class Stock:
             script=run.script_id,
             agent_ids=(agent_id,),
             timeout=run.timeout + _ALLOWED_ON_TOP,
-            history=StockHistory(),
             is_awaited=run.output == "wait",
         )
 
@@ -219,7 +217,6 @@ class Stock:
             script=run.script_id,
             agent_ids=agent_ids,
             timeout=run.timeout,
-            history=StockHistory(),
             rows_come_late=True,
             checks=_has_script(run.script_id),
         )
@@ -280,7 +277,7 @@ class Stock:
         return RESOLVE.call(alert_id, body={"id": alert_id, "type": "resolve"})
 
     def event_source(self) -> Polled:
-        return Polled(StockHistory(), ALERT.call)
+        return Polled(ALERT.call)
 
     def require_stock(self, feature: str) -> None:
         del feature

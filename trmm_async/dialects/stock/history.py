@@ -14,7 +14,6 @@ from trmm_async.dialects.stock.agents import (
     AGENT,
     AGENTS,
     SHORT,
-    agent_ids_by_key,
     agent_of_detail,
     ids_of_agents,
     listed_statuses,
@@ -27,8 +26,13 @@ __all__ = [
     "EVERYTHING",
     "FOREVER",
     "SCRIPTS",
-    "StockCommandHistory",
-    "StockHistory",
+    "commands_of_all",
+    "commands_of_one",
+    "name_of_user",
+    "newest_runs",
+    "runs_within",
+    "statuses_of",
+    "visible_agents",
 ]
 
 _NEWEST: Final = 5
@@ -63,32 +67,38 @@ class _Key(msgspec.Struct):
         return f"<a key of {self.username}>"
 
 
-class StockHistory:
-    """The script runs of all agents, which the server sends in one answer, the newest first."""
+def newest_runs() -> Call[list[HistoryEntry]]:
+    """A few script runs, the newest first."""
+    return RUNS.call(query={"limit": _NEWEST})
 
-    def newest(self) -> Call[list[HistoryEntry]]:
-        return RUNS.call(query={"limit": _NEWEST})
 
-    def within(self, since: datetime | None, until: datetime | None = None) -> Call[list[HistoryEntry]]:
-        if since is None:
-            return RUNS.call()
-        # The server adds a day to the end of a span.
-        end = FOREVER if until is None else codec.instant(codec.shifted(until, timedelta(days=-1)))
-        return RUNS.call(query={"start": codec.instant(since), "end": end})
+def runs_within(since: datetime | None, until: datetime | None = None) -> Call[list[HistoryEntry]]:
+    """The script runs between two times of the server's clock, the newest first; None for no limit."""
+    if since is None:
+        return RUNS.call()
+    # The server adds a day to the end of a span.
+    end = FOREVER if until is None else codec.instant(codec.shifted(until, timedelta(days=-1)))
+    return RUNS.call(query={"start": codec.instant(since), "end": end})
 
-    def known(self) -> Call[frozenset[str]]:
-        return read_as(AGENTS.call(query=SHORT), ids_of_agents)
 
-    def user_of(self, is_it: Callable[[str], bool]) -> Call[str | None]:
-        # No call says whose key it is, but the list of all keys does, if this key may read it. A row of the
-        # history has the first 50 characters of a name.
-        return read_as(KEYS.call(), codec.ListDecoder(_Key, partial(_names, is_it), _first))
+def visible_agents() -> Call[frozenset[str]]:
+    """The ids of the agents that the key may see."""
+    return read_as(AGENTS.call(query=SHORT), ids_of_agents)
 
-    def statuses(self, agent_ids: frozenset[str]) -> Call[Mapping[str, str]]:
-        if len(agent_ids) == 1:
-            (agent_id,) = agent_ids
-            return read_as(AGENT.call(agent_id), _status)
-        return read_as(AGENTS.call(), listed_statuses(agent_ids))
+
+def name_of_user(is_it: Callable[[str], bool]) -> Call[str | None]:
+    """The username in rows of the API key for which `is_it` is True; None if it can't be seen."""
+    # No call says whose key it is, but the list of all keys does, if this key may read it. A row of the
+    # history has the first 50 characters of a name.
+    return read_as(KEYS.call(), codec.ListDecoder(_Key, partial(_names, is_it), _first))
+
+
+def statuses_of(agent_ids: frozenset[str]) -> Call[Mapping[str, str]]:
+    """The status of these agents, as in `Agent.status`, without agents that the server doesn't know."""
+    if len(agent_ids) == 1:
+        (agent_id,) = agent_ids
+        return read_as(AGENT.call(agent_id), _status)
+    return read_as(AGENTS.call(), listed_statuses(agent_ids))
 
 
 class _AnyRow(msgspec.Struct, gc=False):
@@ -103,18 +113,18 @@ class _AnyRow(msgspec.Struct, gc=False):
     results: str | None = None
 
 
-class StockCommandHistory(StockHistory):
-    """The commands of agents. The history of all agents has no filter, and integers for the agents."""
+def commands_of_one(agent_id: str) -> Call[list[HistoryEntry]]:
+    """All commands of one agent. The output of each is in its row's `result`."""
+    return read_as(AGENT_HISTORY.call(agent_id), _commands_of(agent_id))
 
-    def of_one(self, agent_id: str) -> Call[list[HistoryEntry]]:
-        return read_as(AGENT_HISTORY.call(agent_id), _commands_of(agent_id))
 
-    def keys(self) -> Call[Mapping[int, str]]:
-        return agent_ids_by_key()
+def commands_of_all(agents: Mapping[int, str]) -> Call[list[HistoryEntry]]:
+    """The commands of these agents, by the integers that rows have for them; in flat memory.
 
-    def of_all(self, agents: Mapping[int, str]) -> Call[list[HistoryEntry]]:
-        commands: codec.ListDecoder[list[HistoryEntry]] = codec.ListDecoder(_AnyRow, partial(_kept, agents))
-        return read_as(HISTORY.call(), commands)
+    The history of all agents has no filter, so the server sends every row.
+    """
+    commands: codec.ListDecoder[list[HistoryEntry]] = codec.ListDecoder(_AnyRow, partial(_kept, agents))
+    return read_as(HISTORY.call(), commands)
 
 
 def _kept(agents: Mapping[int, str], rows: list[_AnyRow]) -> list[HistoryEntry]:

@@ -16,7 +16,7 @@ import msgspec
 from trmm_async import codec
 from trmm_async.calls import Call
 from trmm_async.dialects.stock.explanations import segment
-from trmm_async.dialects.stock.history import AGENT_HISTORY, StockHistory
+from trmm_async.dialects.stock.history import AGENT_HISTORY, statuses_of
 from trmm_async.errors import (
     APIError,
     AuthenticationError,
@@ -126,7 +126,7 @@ def command_stream(agent_id: str, order: CommandOrder) -> CommandSpec:
         read=partial(command_frame, agent_id, order.cmd_id, path),
         listens=order.timeout + _LISTENS,
         history=AGENT_HISTORY.call(agent_id),
-        statuses=StockHistory().statuses(frozenset({agent_id})),
+        statuses=statuses_of(frozenset({agent_id})),
     )
 
 
