@@ -3604,7 +3604,7 @@ class Changes:
         """The next change. Safe to cancel: no change is lost."""
 
     def put(self, change: Change) -> None:
-        """For the state."""
+        """Add a change. Called by `MirrorState`."""
 
     def finish(self, end: BaseException) -> None:
-        """For the state: nothing more comes."""
+        """End the iteration. Called by `MirrorState`."""
