@@ -51,7 +51,7 @@ TESTED_BY_OTHERS: Final = """
     resources/snapshots
     script_runs/commands script_runs/tracked
     shared/examination shared/queue shared/store shared/window
-    stream/arrivals stream/reader_position stream/runs stream/settings stream/snapshots
+    stream/arrivals stream/reader_position stream/runs stream/settings stream/snapshots stream/sockets
     testing/stock/accounts testing/stock/activity_log testing/stock/agent_shapes
     testing/stock/agent_software testing/stock/agent_upkeep testing/stock/alert_templates
     testing/stock/core testing/stock/custom_fields testing/stock/database testing/stock/dispatch

@@ -81,7 +81,7 @@ class Connector(aiohttp.TCPConnector):
         super().__init__(**settings)
         self._through = through
         self._keep_alive = KeepAliveTrust()
-        # aiohttp has no public way to set the class of its handlers. Should a version of it stop to read
+        # aiohttp has no public way to set the class of its handlers. Should a version of it stop reading
         # `_factory`, each connection is used only once: see `_usable`.
         handler = _BufferedHandler if is_shared_by(self._loop) else _GuardedHandler
         self._factory = functools.partial(cast("type[ResponseHandler]", handler), self._loop)
@@ -145,7 +145,7 @@ class Connector(aiohttp.TCPConnector):
     def _release(self, key: Any, protocol: ResponseHandler, **how: Any) -> None:
         """Note when a connection is free again; called by aiohttp, which has no public hook for it.
 
-        Should a version of aiohttp stop to call it, connections are never trusted: see `_usable`. A callback
+        Should a version of aiohttp stop calling it, connections are never trusted: see `_usable`. A callback
         of each `Connection` would report the same, and cost several calls more each time.
         """
         if isinstance(protocol, _GuardedHandler):
