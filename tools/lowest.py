@@ -13,6 +13,7 @@ WANTED = re.compile(r"([A-Za-z0-9_.-]+)(?:\[[a-z,]+\])?>=([0-9.]+)")
 
 
 def numbers(version: str) -> list[int]:
+    """Return a version as numbers, to compare."""
     return [int(number) for number in version.split(".")]
 
 
