@@ -178,6 +178,8 @@ class Dispatcher(Generic[T]):
         try:
             with guard:
                 guard.is_sent = crashed
+                if not crashed:
+                    await self._plan.work.check_for_many(self._api, self._dialect)
                 await stack.enter_async_context(call)
         except TRMMError as error:
             # The call was refused for all of its targets, or was never sent.

@@ -12,7 +12,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Final, Generic, Protocol, Self, TypeVar, cast
 
-from trmm_async.calls import Call, Plan, Replay
+from trmm_async.calls import Call, Replay
 from trmm_async.dialects import AgentFilter, Dialect, ScriptRun
 from trmm_async.dialects.stock.bulk import PatchMode, command_run, patch_call
 from trmm_async.dialects.stock.commands import CommandRun
@@ -104,6 +104,10 @@ class Work(Generic[T_co]):
         del api, dialect, agent_ids
         return None
 
+    async def check_for_many(self, api: Api, dialect: Dialect) -> None:
+        """Check what the answer to a call for many would not say. Raises `TRMMError`: it must not be sent."""
+        del api, dialect
+
     def recovery(
         self, api: Api, dialect: Dialect, agent_ids: tuple[str, ...], sent: RecoveredRun
     ) -> "MakeCall | None":
@@ -164,14 +168,14 @@ class ScriptWork(Work[ScriptResult]):
         order = dialect.run_everywhere(agent_ids, self.run)
         if order is None:
             return None
-        check = None if order.checks is None else partial(self._look_up, api, order.checks)
-        return partial(PendingRun, api.poller, order, sender=api.transport, check=check)
+        return partial(PendingRun, api.poller, order, sender=api.transport)
 
-    async def _look_up(self, api: Api, checks: Plan[None]) -> None:
-        """Check that the script exists, before the first call for many. If a name was looked up, it does."""
-        if not self._is_there:
-            await api.carry_out(checks)
-            self._is_there = True
+    async def check_for_many(self, api: Api, dialect: Dialect) -> None:
+        # Once a run. A script whose name was looked up exists.
+        order = None if self._is_there else dialect.run_everywhere((), self.run)
+        if order is not None and order.checks is not None:
+            await api.carry_out(order.checks)
+        self._is_there = True
 
     def recovery(
         self, api: Api, dialect: Dialect, agent_ids: tuple[str, ...], sent: RecoveredRun

@@ -5,7 +5,7 @@ Over `poller` and `matcher`, which it tells what happened. They only wake it up.
 
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -130,7 +130,6 @@ class PendingRun:
         recovered: send nothing; find the rows of this run, which an earlier process sent.
         sender: the transport to send with; None for the poller's.
         make: makes the outcome of a result.
-        check: called before anything is sent; raises if nothing may be sent.
     """
 
     def __init__(
@@ -143,11 +142,9 @@ class PendingRun:
         recovered: RecoveredRun | None = None,
         sender: Transport | None = None,
         make: Callable[[ScriptResult], Any] = _as_it_is,
-        check: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._order = order
         self._make = make
-        self._check = check
         self._poller = poller
         self._sender = sender or poller.transport
         self._matcher = poller.matcher
@@ -168,8 +165,6 @@ class PendingRun:
         return f"<PendingRun {self._run!r}>"
 
     async def __aenter__(self) -> Self:
-        if self._check is not None and self._recovered is None:
-            await self._check()
         waiter = self._waiter = await self._poller.enter(self._run)
         try:
             if self._recovered is not None:
