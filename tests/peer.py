@@ -30,8 +30,6 @@ class Peer:
     url: str
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
-    idled: float = 0.0
-    """Seconds, by this loop's clock, for which a connection was left open without a request, at most."""
     arrival: asyncio.Condition = field(default_factory=asyncio.Condition)
 
     async def received(self, number: int) -> None:
@@ -98,15 +96,12 @@ async def peer(
 async def _read(
     reader: asyncio.StreamReader, connection: int, state: Peer, idle: float | None
 ) -> Request | None:
-    clock = asyncio.get_running_loop().time
-    since, number = clock(), len(state.requests)
+    number = len(state.requests)
     try:
         async with asyncio.timeout(idle):
             head = await reader.readuntil(b"\r\n\r\n")
     except (TimeoutError, asyncio.IncompleteReadError):
         return None
-    finally:
-        state.idled = max(state.idled, clock() - since)
     first, *lines = head.decode().split("\r\n")
     method, target, _ = first.split(" ")
     headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines if line)}
