@@ -30,7 +30,7 @@ from trmm_async.errors import (
     TimeoutError,
     TRMMError,
 )
-from trmm_async.retry import Fault, Meaning, Reply, RetryPolicy, Stage, Tries
+from trmm_async.retry import Meaning, NoReply, Reply, RetryPolicy, Stage, Tries
 
 KEY = "SECRETKEY31337"
 CALL = Call(method="POST", path="/api/v3/tasks/", decode=ignore_answer, replay=Replay.NEVER)
@@ -48,7 +48,7 @@ def tries() -> Tries:
     return Tries(Replay.NEVER, RetryPolicy())
 
 
-def error_of(result: Reply | Fault, meaning: Meaning = Meaning.ANSWERED) -> TRMMError:
+def error_of(result: Reply | NoReply, meaning: Meaning = Meaning.ANSWERED) -> TRMMError:
     return failure(CALL, result, meaning, tries(), scrub)
 
 
@@ -172,22 +172,22 @@ class TestAnAnswer:
 class TestAFailure:
     @pytest.mark.parametrize("stage", [Stage.NOT_SENT, Stage.LOST])
     def test_that_changed_nothing_is_a_failed_connection(self, stage: Stage) -> None:
-        error = error_of(Fault(stage, "connection refused"), Meaning.FAILED)
+        error = error_of(NoReply(stage, "connection refused"), Meaning.FAILED)
         assert type(error) is ConnectionFailedError
         assert str(error) == "POST /api/v3/tasks/: connection refused"
 
     def test_that_came_late_is_a_timeout(self) -> None:
-        assert type(error_of(Fault(Stage.LATE, "no answer"), Meaning.FAILED)) is TimeoutError
+        assert type(error_of(NoReply(Stage.LATE, "no answer"), Meaning.FAILED)) is TimeoutError
 
     @pytest.mark.parametrize("stage", Stage)
     def test_that_may_have_taken_effect_says_so(self, stage: Stage) -> None:
         answered = reply(200, b"no JSON") if stage is Stage.UNREADABLE else None
-        error = error_of(Fault(stage, "the line broke", reply=answered), Meaning.UNKNOWN)
+        error = error_of(NoReply(stage, "the line broke", reply=answered), Meaning.UNKNOWN)
         assert type(error) is OutcomeUnknownError
         assert str(error) == "POST /api/v3/tasks/: sent, and it may have taken effect: the line broke"
 
     def test_that_nobody_can_read_shows_how_it_begins(self) -> None:
-        error = error_of(Fault(Stage.UNREADABLE, "not JSON", reply=reply(200, b"no JSON")), Meaning.FAILED)
+        error = error_of(NoReply(Stage.UNREADABLE, "not JSON", reply=reply(200, b"no JSON")), Meaning.FAILED)
         assert type(error) is DecodeError
         assert (error.status, error.body) == (200, "no JSON")
         assert str(error) == "POST /api/v3/tasks/: 200: not JSON; the body begins 'no JSON'"
@@ -200,16 +200,16 @@ class TestAFailure:
 
     def test_after_a_lost_answer_is_unknown_even_if_the_last_one_was_a_429(self) -> None:
         history = Tries(Replay.IDEMPOTENT, RetryPolicy())
-        history.judge(Fault(Stage.LOST, "reset"), datetime.now(UTC))
+        history.judge(NoReply(Stage.LOST, "reset"), datetime.now(UTC))
         error = failure(CALL, reply(429), Meaning.UNKNOWN, history, scrub)
         assert type(error) is OutcomeUnknownError
         assert "its answer was lost, and sending it again got 429" in str(error)
 
     def test_shows_its_cause(self) -> None:
         cause = OSError("reset")
-        error = error_of(Fault(Stage.LOST, "reset", cause), Meaning.FAILED)
+        error = error_of(NoReply(Stage.LOST, "reset", cause), Meaning.FAILED)
         assert error.__cause__ is cause
-        assert error_of(Fault(Stage.LOST, "reset"), Meaning.FAILED).__cause__ is None
+        assert error_of(NoReply(Stage.LOST, "reset"), Meaning.FAILED).__cause__ is None
 
 
 def parts_of(error: TRMMError) -> Iterator[str]:
@@ -222,7 +222,7 @@ class TestTheKey:
 
     PIECE = KEY[:6]
 
-    def results(self, before: str) -> Iterator[tuple[Reply | Fault, Meaning]]:
+    def results(self, before: str) -> Iterator[tuple[Reply | NoReply, Meaning]]:
         said = f"{before}{KEY}{KEY} is wrong"
         pages = [
             said,
@@ -235,9 +235,9 @@ class TestTheKey:
             for status in (302, 400, 401, 404, 429, 500):
                 yield reply(status, page.encode(), location=f"https://there/{KEY}/?{KEY}"), Meaning.ANSWERED
             yield reply(502, page.encode()), Meaning.UNKNOWN
-            yield Fault(Stage.UNREADABLE, page, reply=reply(200, page.encode())), Meaning.FAILED
-            yield Fault(Stage.LOST, page), Meaning.FAILED
-            yield Fault(Stage.LATE, page), Meaning.UNKNOWN
+            yield NoReply(Stage.UNREADABLE, page, reply=reply(200, page.encode())), Meaning.FAILED
+            yield NoReply(Stage.LOST, page), Meaning.FAILED
+            yield NoReply(Stage.LATE, page), Meaning.UNKNOWN
 
     @pytest.mark.parametrize("around", [0, 200, 300, BODY_KEPT, BODY_KEPT + 300])
     def test_is_in_no_error_wherever_it_stood(self, around: int) -> None:

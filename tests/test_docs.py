@@ -30,7 +30,7 @@ from trmm_async.fleet import FleetRun
 from trmm_async.resources.agent_stream import AgentStream
 from trmm_async.resources.commands import CommandStream
 from trmm_async.resources.live import ScriptStream
-from trmm_async.retry import Again, Fault, Final, Reply, RetryPolicy, Stage, Tries
+from trmm_async.retry import Again, Final, NoReply, Reply, RetryPolicy, Stage, Tries
 from trmm_async.stream import Subscription
 from trmm_async.testing import Simulator
 
@@ -278,16 +278,16 @@ def _public(kind: type) -> list[str]:
 
 
 REPLAYS = (Replay.SAFE, Replay.IDEMPOTENT, Replay.NEVER)
-HAPPENINGS: Mapping[str, Reply | Fault] = {
-    "it never reached the server": Fault(Stage.NOT_SENT, "refused"),
+HAPPENINGS: Mapping[str, Reply | NoReply] = {
+    "it never reached the server": NoReply(Stage.NOT_SENT, "refused"),
     "429": Reply(429, {}, b""),
     "408, 460, 499": Reply(408, {}, b""),
     "502, 503, 504": Reply(503, {"retry-after": "1"}, b""),
     "500": Reply(500, {}, b""),
     "any other 5xx": Reply(501, {}, b""),
-    "the connection broke": Fault(Stage.LOST, "closed"),
-    "sent, and no answer": Fault(Stage.LATE, "late"),
-    "success, with a body": Fault(Stage.UNREADABLE, "no JSON", None, Reply(200, {}, b"<html>")),
+    "the connection broke": NoReply(Stage.LOST, "closed"),
+    "sent, and no answer": NoReply(Stage.LATE, "late"),
+    "success, with a body": NoReply(Stage.UNREADABLE, "no JSON", None, Reply(200, {}, b"<html>")),
     "3xx": Reply(302, {"location": "https://example.com/"}, b""),
     "101": Reply(101, {}, b""),
     "any other 4xx": Reply(409, {}, b""),

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trmm_async.calls import Replay
-from trmm_async.retry import Again, Fault, Final, Meaning, Reply, RetryPolicy, Stage, Tries, retry_after
+from trmm_async.retry import Again, Final, Meaning, NoReply, Reply, RetryPolicy, Stage, Tries, retry_after
 
 NOW = datetime(2026, 4, 21, 10, 0, tzinfo=UTC)
 LONG = (datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC) - NOW).total_seconds()
@@ -21,15 +21,15 @@ def reply(status: int, after: str | None = None) -> Reply:
     return Reply(status, {} if after is None else {"retry-after": after}, b"")
 
 
-def fault(stage: Stage) -> Fault:
-    return Fault(stage, "reason")
+def fault(stage: Stage) -> NoReply:
+    return NoReply(stage, "reason")
 
 
 def tries(replay: Replay, policy: RetryPolicy = ONCE_MORE, **settings: Any) -> Tries:
     return Tries(replay, policy, jitter=lambda: 0.5, **settings)
 
 
-CASES: dict[str, Reply | Fault] = {
+CASES: dict[str, Reply | NoReply] = {
     "not sent": fault(Stage.NOT_SENT),
     "lost": fault(Stage.LOST),
     "late": fault(Stage.LATE),
@@ -77,7 +77,7 @@ def test_what_it_means_in_the_end(replay: Replay, case: str) -> None:
     assert isinstance(verdict, Final)
     if replay is not Replay.SAFE and case in UNKNOWN:
         assert verdict.meaning is Meaning.UNKNOWN
-    elif isinstance(CASES[case], Fault):
+    elif isinstance(CASES[case], NoReply):
         assert verdict.meaning is Meaning.FAILED
     else:
         assert verdict.meaning is Meaning.ANSWERED

@@ -1,6 +1,6 @@
 """Makes the error for a call that has failed. Pure.
 
-The transport reports a `Reply` or a `Fault`. This module chooses the error's class and its text.
+The transport reports a `Reply` or a `NoReply`. This module chooses the error's class and its text.
 """
 
 import re
@@ -29,7 +29,7 @@ from trmm_async.errors import (
     TRMMError,
     UnsupportedError,
 )
-from trmm_async.retry import Fault, Meaning, Reply, Stage, Tries
+from trmm_async.retry import Meaning, NoReply, Reply, Stage, Tries
 
 __all__ = ["BODY_KEPT", "Scrub", "detail_of", "error_for", "failure", "frameless", "is_page", "kind_of"]
 
@@ -166,10 +166,10 @@ def _fields(body: bytes, scrub: Scrub) -> Mapping[str, str]:
 
 
 def failure(
-    call: Call[Any], result: Reply | Fault, meaning: Meaning, tries: Tries, scrub: Scrub
+    call: Call[Any], result: Reply | NoReply, meaning: Meaning, tries: Tries, scrub: Scrub
 ) -> TRMMError:
     """The error to raise for a call's last result."""
-    if isinstance(result, Fault):
+    if isinstance(result, NoReply):
         error = _fault(call, result, meaning, scrub)
         error.__cause__ = frameless(result.cause)
         return error
@@ -208,7 +208,7 @@ def frameless(error: BaseException | None) -> BaseException | None:
     return error
 
 
-def _fault(call: Call[Any], fault: Fault, meaning: Meaning, scrub: Scrub) -> TRMMError:
+def _fault(call: Call[Any], fault: NoReply, meaning: Meaning, scrub: Scrub) -> TRMMError:
     reason = scrub(fault.reason)
     if fault.reply is not None and is_page(fault.reply.body):
         reason = f"a page of HTML where JSON is due: {WRONG_ADDRESS} ({reason})"

@@ -1,6 +1,6 @@
 """Decides whether a call is sent again, and what the failure means if it is not. Pure.
 
-The transport reports what happened (`Reply`, `Fault`), and `Tries` answers with what to do (`Again`,
+The transport reports what happened (`Reply`, `NoReply`), and `Tries` answers with what to do (`Again`,
 `Final`). Nothing else in the package decides about sending a call twice.
 """
 
@@ -14,7 +14,7 @@ from datetime import datetime
 from trmm_async.calls import Replay
 from trmm_async.codec import http_date
 
-__all__ = ["Again", "Fault", "Final", "Meaning", "Reply", "RetryPolicy", "Stage", "Tries", "retry_after"]
+__all__ = ["Again", "Final", "Meaning", "NoReply", "Reply", "RetryPolicy", "Stage", "Tries", "retry_after"]
 
 _SECONDS = re.compile(r"[0-9]+(\.[0-9]*)?", re.ASCII)
 _OF_A_PROXY = frozenset({502, 503, 504})
@@ -52,7 +52,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class NoReply:
     """There is no readable answer: how far the call got, and why; with the exception, if it may be shown.
 
     `is_final` means that the call never reached the server, and would not reach it the next time either.
@@ -135,7 +135,7 @@ class Tries:
         """Whether any of the attempts so far may have changed something."""
         return self._answer_lost
 
-    def judge(self, result: Reply | Fault, now: datetime) -> Again | Final:
+    def judge(self, result: Reply | NoReply, now: datetime) -> Again | Final:
         """What to do after this attempt. `now` is our wall clock; see `retry_after`."""
         self.sent += 1
         if isinstance(result, Reply) and result.ok:
@@ -146,8 +146,8 @@ class Tries:
             return again
         return Final(self._meaning(result))
 
-    def _may_repeat(self, result: Reply | Fault) -> bool:
-        if isinstance(result, Fault):
+    def _may_repeat(self, result: Reply | NoReply) -> bool:
+        if isinstance(result, NoReply):
             return (result.stage is Stage.NOT_SENT and not result.is_final) or (
                 result.stage is Stage.LOST and self._replay is not Replay.NEVER
             )
@@ -160,7 +160,7 @@ class Tries:
             return self._replay is not Replay.NEVER
         return status == 500 and self._replay is Replay.SAFE
 
-    def _wait(self, result: Reply | Fault) -> Again | None:
+    def _wait(self, result: Reply | NoReply) -> Again | None:
         """How long to wait for the next attempt; None if there must be none."""
         if self.sent > self._policy.retries:
             return None
@@ -175,23 +175,23 @@ class Tries:
         self.waited += delay
         return Again(delay, everyone=isinstance(result, Reply) and result.status == 429)
 
-    def _may_have_worked(self, result: Reply | Fault) -> bool:
+    def _may_have_worked(self, result: Reply | NoReply) -> bool:
         if self._replay is Replay.SAFE:
             return False
-        if isinstance(result, Fault):
+        if isinstance(result, NoReply):
             return result.stage is not Stage.NOT_SENT
         # Only a refusal proves that nothing was done. A 503 does not, whatever its headers: a default Varnish
         # adds Retry-After to each, also if its backend had read the request. A redirect or a 101 does not:
         # the application may answer so when everything is done. A proxy's timeout does not.
         return not 400 <= result.status < 500 or result.status in _RAN_OUT
 
-    def _meaning(self, result: Reply | Fault) -> Meaning:
+    def _meaning(self, result: Reply | NoReply) -> Meaning:
         if self._may_have_worked(result):
             return Meaning.UNKNOWN
         if self._answer_lost:
             gone = isinstance(result, Reply) and result.status == 404 and self._gone_is_done
             return Meaning.DONE if gone else Meaning.UNKNOWN
-        return Meaning.FAILED if isinstance(result, Fault) else Meaning.ANSWERED
+        return Meaning.FAILED if isinstance(result, NoReply) else Meaning.ANSWERED
 
 
 def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from trmm_async.testing.forms import Body, Field, Form, optional_integer
+from trmm_async.testing.forms import BodyFields, Field, Form, optional_integer
 from trmm_async.testing.ledger import Request
 from trmm_async.testing.replies import AnsweredError, RefusedError
 
@@ -118,16 +118,16 @@ def row(body: bytes, kind: str = "application/json") -> Request:
 )
 def test_an_unreadable_body_is_refused(body: bytes, kind: str, status: int, words: str) -> None:
     with pytest.raises(RefusedError) as refused:
-        Body.of(row(body, kind))
+        BodyFields.of(row(body, kind))
     assert refused.value.status == status
     assert words in str(refused.value.detail)
 
 
 def test_a_charset_is_no_obstacle() -> None:
-    assert Body.of(row(b'{"a": 1}', "Application/JSON; charset=utf-8")).integer("a") == 1
+    assert BodyFields.of(row(b'{"a": 1}', "Application/JSON; charset=utf-8")).integer("a") == 1
 
 
-BODY = Body(
+BODY = BodyFields(
     {
         "number": 5, "yes": True, "float": 1.5, "word": "word", "blank": " ", "words": ["a", "b"],
         "mixed": ["a", 1], "time": "2026-04-22T10:00:00Z", "naive": "2026-04-22T10:00:00", "null": None,

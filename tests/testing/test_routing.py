@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from trmm_async.testing.replies import Asked, Reply
-from trmm_async.testing.routing import Found, NeedsSlash, Nowhere, Route, Router, WrongMethod
+from trmm_async.testing.replies import Asked, HTTPReply
+from trmm_async.testing.routing import NeedsSlash, Nowhere, Route, RouteMatch, Router, WrongMethod
 
 
-def nothing(_asked: Asked) -> Reply:
-    return Reply(200)
+def nothing(_asked: Asked) -> HTTPReply:
+    return HTTPReply(200)
 
 
 ROUTER = Router(
@@ -21,13 +21,13 @@ ROUTER = Router(
 
 def test_a_route_is_found_by_method_and_path() -> None:
     found = ROUTER.find("POST", "/things/")
-    assert isinstance(found, Found)
+    assert isinstance(found, RouteMatch)
     assert found.route.method == "POST"
 
 
 def test_variable_parts_are_named() -> None:
     found = ROUTER.find("DELETE", "/things/a b/")
-    assert isinstance(found, Found)
+    assert isinstance(found, RouteMatch)
     assert found.params == {"name": "a b"}
 
 
@@ -40,7 +40,7 @@ def test_a_wrong_method_names_the_right_ones() -> None:
 
 
 def test_a_number_must_be_one() -> None:
-    assert isinstance(ROUTER.find("GET", "/numbers/12/"), Found)
+    assert isinstance(ROUTER.find("GET", "/numbers/12/"), RouteMatch)
     assert ROUTER.find("GET", "/numbers/x/") == Nowhere()
 
 

@@ -14,7 +14,7 @@ from .scripts import Behaviour
 if TYPE_CHECKING:
     from .bus import Bus
     from .gate import Gate
-    from .nouns import HistoryRow
+    from .nouns import RunRecord
     from .runner import Runner
     from .scripts import Playbook, ScriptHandler
     from .stock.accounts import Accounts
@@ -97,7 +97,7 @@ class AgentSwitches:
         retcode: int = 0,
         reported: bool = True,
         time: float | None = None,
-    ) -> HistoryRow:
+    ) -> RunRecord:
         """Write a row into the history that no run here has led to, and return its record.
 
         It is that of a script, or of a command if `script` is None. Without `reported` it has no results.

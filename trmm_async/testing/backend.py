@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .runner import Runner
     from .stock.accounts import Accounts
     from .stock.activity_log import ActivityLog
-    from .stock.database import Database
+    from .stock.database import StockDatabase
     from .stock.interval import Interval
     from .stock.losses import Losses
     from .stock.machines import Machines
@@ -54,7 +54,7 @@ class Backend:
     accounts: Accounts = field(kw_only=True)
     activity: ActivityLog = field(kw_only=True)
     losses: Losses = field(kw_only=True)
-    database: Database = field(kw_only=True)
+    database: StockDatabase = field(kw_only=True)
     machines: Machines = field(kw_only=True)
     dashboard_interval: Interval = field(kw_only=True)
     version: str = field(kw_only=True)

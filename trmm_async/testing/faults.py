@@ -15,7 +15,7 @@ from .rules import Rule
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Cut", "Delay", "Effect", "Failure", "Fault", "Faults", "Refusal", "Unreadable"]
+__all__ = ["Cut", "Delay", "Effect", "Failure", "Fault", "Faults", "Garbage", "Refusal"]
 
 PROXY_STATUSES = frozenset({502, 503, 504})
 
@@ -33,7 +33,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Unreadable:
+class Garbage:
     """Answer with these very bytes."""
 
     status: int
@@ -63,7 +63,7 @@ class Refusal:
     close_code: int | None = None
 
 
-Effect = Failure | Unreadable | Cut | Delay | Refusal
+Effect = Failure | Garbage | Cut | Delay | Refusal
 
 
 class Fault(Rule):
@@ -118,7 +118,7 @@ class Faults:
 
     def take(self, method: str, path: str, *, after: bool) -> Effect | None:
         """Return what a request meets at this point instead of its answer, if anything."""
-        return self._take(method, path, (Failure, Unreadable, Cut, Refusal), after=after)
+        return self._take(method, path, (Failure, Garbage, Cut, Refusal), after=after)
 
     def _take(self, method: str, path: str, kinds: tuple[type[Effect], ...], *, after: bool) -> Effect | None:
         self._rules = [rule for rule in self._rules if not rule.over]

@@ -1,7 +1,7 @@
 """Checking bodies as the serializers of Django REST framework do, in their words.
 
 Below: `replies.py`. Above: the dialects. Pure. A `Field` says how one value is read. A `Form` checks field by
-field, and answers all that is wrong together (400), as stock serializers do; a `Body` is asked field by
+field, and answers all that is wrong together (400), as stock serializers do; a `BodyFields` is asked field by
 field, and says no to the first that is wrong, as a gateway does.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .ledger import Request
     from .stock.view import Fields
 
-__all__ = ["Body", "Field", "Form", "no_match", "optional_integer", "wrong"]
+__all__ = ["BodyFields", "Field", "Form", "no_match", "optional_integer", "wrong"]
 
 T = TypeVar("T")
 
@@ -287,7 +287,7 @@ def _fresh(default: object) -> object:
     return list(default) if isinstance(default, list) else default
 
 
-class Body:
+class BodyFields:
     """The fields of a JSON object, each read by name and type.
 
     Every reader raises `RefusedError` 400 that names the field it could not read. Fields that nobody asks for
@@ -298,7 +298,7 @@ class Body:
         self._fields = fields
 
     @classmethod
-    def of(cls, row: Request) -> Body:
+    def of(cls, row: Request) -> BodyFields:
         """Read the body of a request. 415 if it does not say that it is JSON, 400 if it is not an object."""
         kind = row.headers.get("content-type", "")
         if kind.partition(";")[0].strip().lower() != "application/json":

@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from .faults import Cut, Failure, Unreadable
+from .faults import Cut, Failure, Garbage
 from .ledger import Request, shown, visible
-from .replies import AnsweredError, Asked, RefusedError, Reply, html_reply, json_reply, proxy_reply
-from .routing import Found, NeedsSlash, Router, WrongMethod
+from .replies import AnsweredError, Asked, HTTPReply, RefusedError, html_reply, json_reply, proxy_reply
+from .routing import NeedsSlash, RouteMatch, Router, WrongMethod
 from .world import UnknownThingError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .faults import Effect, Faults
     from .gate import Gate
     from .ledger import Ledger
-    from .routing import Dialect, Route
+    from .routing import Route, ServerKind
     from .scripts import Span
 
 __all__ = ["Front", "Network"]
@@ -68,7 +68,7 @@ class Network:
 class Torn:
     """This answer, but the connection ends in the middle of its body."""
 
-    reply: Reply
+    reply: HTTPReply
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Severed:
     reset: bool
 
 
-Delivery = Reply | Torn | Severed | web.StreamResponse
+Delivery = HTTPReply | Torn | Severed | web.StreamResponse
 
 
 class Front:
@@ -86,7 +86,7 @@ class Front:
 
     def __init__(
         self,
-        dialect: Dialect,
+        dialect: ServerKind,
         *,
         network: Network,
         gate: Gate,
@@ -157,12 +157,12 @@ class Front:
         if effect := self._faults.take(row.method, row.path, after=False):
             return self._strike(effect, FILLER)
         delivery = await self._answer(request, row)
-        if isinstance(delivery, Reply):
+        if isinstance(delivery, HTTPReply):
             delivery = await self._return(row, delivery)
             await self._pass(latency / 2)
         return delivery
 
-    async def _return(self, row: Request, reply: Reply) -> Delivery:
+    async def _return(self, row: Request, reply: HTTPReply) -> Delivery:
         """Let the faults have the answer, unless it says no: then there was no effect to lose."""
         if reply.status >= 400:
             return reply
@@ -179,21 +179,21 @@ class Front:
         if seconds > 0:
             await asyncio.sleep(seconds)
 
-    def _strike(self, effect: Effect, reply: Reply) -> Delivery:
+    def _strike(self, effect: Effect, reply: HTTPReply) -> Delivery:
         match effect:
             case Failure():
                 return self._failure(effect)
-            case Unreadable(status, body, content_type):
-                return Reply(status, body, content_type)
+            case Garbage(status, body, content_type):
+                return HTTPReply(status, body, content_type)
             case Cut("body"):
                 return Torn(reply)
             case _:
                 return Severed(reset=effect == Cut("reset"))
 
-    def _failure(self, failure: Failure) -> Reply:
+    def _failure(self, failure: Failure) -> HTTPReply:
         if failure.body is not None:
             kind = "text/html" if failure.html else "application/json"
-            return Reply(failure.status, failure.body, kind, failure.headers)
+            return HTTPReply(failure.status, failure.body, kind, failure.headers)
         said = failure_page(failure.status) if failure.html else self._dialect.refusal(failure.status)
         return replace(said, headers={**said.headers, **failure.headers})
 
@@ -218,7 +218,7 @@ class Front:
     async def _dispatch(self, request: web.BaseRequest, row: Request) -> Delivery:
         inside, path = row.path.startswith(f"{self.network.prefix}/"), row.path[len(self.network.prefix) :]
         match self._router.find(row.method, path) if inside else None:
-            case Found(route, params):
+            case RouteMatch(route, params):
                 if denial := None if route.public else self._judge(request, row, route):
                     return denial
                 base = f"{request.url.origin()}{self.network.prefix}"
@@ -230,11 +230,11 @@ class Front:
                 return self._dialect.refusal(405, detail, {"Allow": ", ".join(allowed)})
             case NeedsSlash():
                 url = request.rel_url.with_path(f"{request.rel_url.raw_path}/", encoded=True, keep_query=True)
-                return Reply(301, content_type="text/html", headers={"Location": str(url)})
+                return HTTPReply(301, content_type="text/html", headers={"Location": str(url)})
             case _:
                 return html_reply(404)
 
-    def _judge(self, request: web.BaseRequest, row: Request, route: Route) -> Reply | None:
+    def _judge(self, request: web.BaseRequest, row: Request, route: Route) -> HTTPReply | None:
         key = self._dialect.key(request.headers)
         denial = self._gate.judge(key, permission=route.permission, lane=route.lane)
         if denial is None:
@@ -250,7 +250,7 @@ class Front:
         self, request: web.BaseRequest, row: Request, delivery: Delivery
     ) -> web.StreamResponse:
         match delivery:
-            case Reply():
+            case HTTPReply():
                 row.status = None if _gone(request) else delivery.status
                 return self._render(request, delivery)
             case Torn(reply):
@@ -262,7 +262,7 @@ class Front:
             case _:
                 return delivery
 
-    def _render(self, request: web.BaseRequest, reply: Reply) -> web.Response:
+    def _render(self, request: web.BaseRequest, reply: HTTPReply) -> web.Response:
         body, headers = reply.body, {"Date": formatdate(self._clock(), usegmt=True), **reply.headers}
         accepted = "gzip" in request.headers.get("Accept-Encoding", "")
         if self.network.compress and accepted and len(body) >= GZIP_FROM:
@@ -273,12 +273,12 @@ class Front:
         return web.Response(status=reply.status, body=body, headers=headers)
 
 
-def failure_page(status: int) -> Reply:
+def failure_page(status: int) -> HTTPReply:
     """Return the HTML for a failing status: Django's own for what it fails with itself, else the proxy's."""
     return html_reply(status) if status in {404, 500} else proxy_reply(status)
 
 
-def _content_type(reply: Reply) -> str:
+def _content_type(reply: HTTPReply) -> str:
     return f"{reply.content_type}; charset=utf-8" if reply.content_type == "text/html" else reply.content_type
 
 
@@ -296,7 +296,7 @@ def _sever(request: web.BaseRequest, *, reset: bool) -> None:
     request.transport.close()
 
 
-async def _tear(request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
+async def _tear(request: web.BaseRequest, reply: HTTPReply) -> web.StreamResponse:
     """Send half of a body: of an array in chunks, of anything else against a Content-Length for all of it."""
     body = reply.body or FILLER.body
     response = web.StreamResponse(status=200 if reply.status == 204 else reply.status, headers=reply.headers)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from random import Random
     from types import TracebackType
 
-    from .stock.accounts import Accounts, Token, User
-    from .throttle import Rate, Verdict
+    from .stock.accounts import Accounts, SessionToken, User
+    from .throttle import Rate, ThrottleDecision
 
 __all__ = ["PERMISSIONS", "Denial", "Gate", "Limits", "Restriction", "new_key"]
 
@@ -104,7 +104,7 @@ class Limits:
         for throttle in self._logins.values():
             throttle.rate = rate
 
-    def admit_login(self, scope: str, address: str) -> Verdict:
+    def admit_login(self, scope: str, address: str) -> ThrottleDecision:
         """Count a login, or a first step to one: `scope` is `"login"` or `"checkcreds"`."""
         return self._logins[scope].admit(address)
 
@@ -137,7 +137,7 @@ class Gate:
         """Tell whether a key, or the `Token ...` of a login, is one of this server's."""
         return key in self.keys or self._token(key) is not None
 
-    def _token(self, key: str | None) -> Token | None:
+    def _token(self, key: str | None) -> SessionToken | None:
         if key is None or self.accounts is None or not key.startswith(TOKEN):
             return None
         return self.accounts.find(key.removeprefix(TOKEN))

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from . import shapes
 from .cron import cron_error
 from .downloads import file_name
-from .forms import Body, optional_integer
-from .replies import RefusedError, Reply, encode, json_reply, proxy_reply
+from .forms import BodyFields, optional_integer
+from .replies import HTTPReply, RefusedError, encode, json_reply, proxy_reply
 from .routing import Route
-from .runner import Order
+from .runner import RunOrder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .replies import Asked
     from .world import UnknownThingError
 
-__all__ = ["Gateway"]
+__all__ = ["GatewayServer"]
 
 DETAILS = {
     400: "validation error",
@@ -45,7 +45,7 @@ MONITORING_TYPES = ("server", "workstation")
 LONGEST_SCRIPT = 300
 
 
-class Gateway:
+class GatewayServer:
     """Speaks the gateway's dialect for a world."""
 
     def __init__(self, backend: Backend) -> None:
@@ -85,7 +85,7 @@ class Gateway:
 
     def refusal(
         self, status: int, detail: str | None = None, headers: Mapping[str, str] | None = None
-    ) -> Reply:
+    ) -> HTTPReply:
         """Return `{"detail": ...}` in the contract's words for this status, or those of `detail`."""
         words = detail or DETAILS.get(status) or responses.get(status, "error")
         return json_reply(status, {"detail": words}, headers)
@@ -99,7 +99,7 @@ class Gateway:
         del denial, key
         return None
 
-    def unknown(self, error: UnknownThingError) -> Reply:
+    def unknown(self, error: UnknownThingError) -> HTTPReply:
         """Return 404."""
         del error
         return self.refusal(404)
@@ -110,7 +110,7 @@ class Gateway:
 
     # -- agents ----------------------------------------------------------------------------------------------
 
-    def list_agents(self, asked: Asked) -> Reply:
+    def list_agents(self, asked: Asked) -> HTTPReply:
         """`GET /api/v3/agents/`: those that satisfy all filters; an unknown filter is ignored."""
         query = asked.row.query
         kind = query.get("monitoring_type")
@@ -124,16 +124,16 @@ class Gateway:
         )
         return json_reply(200, [shapes.agent(agent) for agent in found])
 
-    def get_agent(self, asked: Asked) -> Reply:
+    def get_agent(self, asked: Asked) -> HTTPReply:
         """`GET /api/v3/agents/{agent_id}/`."""
         return json_reply(200, shapes.agent_detail(self._world.agent(asked.params["agent_id"])))
 
-    def delete_agent(self, asked: Asked) -> Reply:
+    def delete_agent(self, asked: Asked) -> HTTPReply:
         """`DELETE /api/v3/agents/{agent_id}/`: 204, the record is gone."""
         self._world.delete_agent(asked.params["agent_id"])
-        return Reply(204)
+        return HTTPReply(204)
 
-    async def run_script(self, asked: Asked) -> Reply:
+    async def run_script(self, asked: Asked) -> HTTPReply:
         """`POST /api/v3/agents/{agent_id}/runscript/`.
 
         To an offline agent nothing is sent: `wait` says so with 400, the other modes answer as ever and the
@@ -152,25 +152,25 @@ class Gateway:
         run = await execution.outcome()
         return proxy_reply(504) if run.lost else json_reply(200, shapes.result(run))
 
-    def _order(self, asked: Asked) -> Order:
-        body = Body.of(asked.row)
+    def _order(self, asked: Asked) -> RunOrder:
+        body = BodyFields.of(asked.row)
         script = self._world.script(body.integer("script"))
         output = body.choice("output", OUTPUTS)
         args = body.words("args")
         timeout = body.integer("timeout", 1, LONGEST_SCRIPT)
         cmd_id = body.text("cmd_id", default="") if self._knows_cmd_id else ""
-        return Order(script.id, output, args, timeout, cmd_id or None)
+        return RunOrder(script.id, output, args, timeout, cmd_id or None)
 
     # -- deployments -----------------------------------------------------------------------------------------
 
-    def list_deployments(self, asked: Asked) -> Reply:
+    def list_deployments(self, asked: Asked) -> HTTPReply:
         """`GET /api/v3/agents/deployments/`: the active ones."""
         active = self._world.active_deployments()
         return json_reply(200, [shapes.deployment(each, asked.base) for each in active])
 
-    def create_deployment(self, asked: Asked) -> Reply:
+    def create_deployment(self, asked: Asked) -> HTTPReply:
         """`POST /api/v3/agents/deployments/`: 201 and the deployment."""
-        body = Body.of(asked.row)
+        body = BodyFields.of(asked.row)
         client = body.key("client", self._world.clients)
         site = body.key("site", self._world.sites)
         expiry = body.moment("expires")
@@ -186,59 +186,59 @@ class Gateway:
             raise RefusedError(400, f"site: {error}") from None
         return json_reply(201, shapes.deployment(made, asked.base))
 
-    def delete_deployment(self, asked: Asked) -> Reply:
+    def delete_deployment(self, asked: Asked) -> HTTPReply:
         """`DELETE /api/v3/agents/deployments/{id}/`: 204, revoked."""
         self._world.revoke_deployment(int(asked.params["id"]))
-        return Reply(204)
+        return HTTPReply(204)
 
-    def download(self, asked: Asked) -> Reply:
+    def download(self, asked: Asked) -> HTTPReply:
         """`GET` on a `download_url`: the installer, after as many redirects as the test has laid down."""
         deployment = self._world.deployment(asked.params["uuid"])
         hop = optional_integer(asked.row.query, "hop") or 0
         if target := self._downloads.next_hop(asked.here, hop):
-            return Reply(302, content_type="text/html", headers={"Location": target})
+            return HTTPReply(302, content_type="text/html", headers={"Location": target})
         deployment.downloads += 1
         headers = {"Content-Disposition": f'attachment; filename="{file_name(deployment)}"'}
-        return Reply(200, self._downloads.content(deployment), "application/octet-stream", headers)
+        return HTTPReply(200, self._downloads.content(deployment), "application/octet-stream", headers)
 
     # -- clients, scripts, checks, tasks ---------------------------------------------------------------------
 
-    def list_clients(self, _asked: Asked) -> Reply:
+    def list_clients(self, _asked: Asked) -> HTTPReply:
         """`GET /api/v3/clients/`."""
         world = self._world
         return json_reply(
             200, [shapes.client(each, world.sites_of(each.id)) for each in world.clients.values()]
         )
 
-    def create_client(self, asked: Asked) -> Reply:
+    def create_client(self, asked: Asked) -> HTTPReply:
         """`POST /api/v3/clients/`: 201 and the client, without sites as yet."""
-        name = Body.of(asked.row).text("name")
+        name = BodyFields.of(asked.row).text("name")
         try:
             return json_reply(201, shapes.client(self._world.create_client(name), []))
         except ValueError as error:
             raise RefusedError(400, f"name: {error}") from None
 
-    def list_sites(self, asked: Asked) -> Reply:
+    def list_sites(self, asked: Asked) -> HTTPReply:
         """`GET /api/v3/clients/{id}/sites/`."""
         return json_reply(200, [shapes.site(each) for each in self._world.sites_of(int(asked.params["id"]))])
 
-    def list_scripts(self, _asked: Asked) -> Reply:
+    def list_scripts(self, _asked: Asked) -> HTTPReply:
         """`GET /api/v3/scripts/`."""
         return json_reply(200, [shapes.script(each) for each in self._world.scripts.values()])
 
-    def list_checks(self, asked: Asked) -> Reply:
+    def list_checks(self, asked: Asked) -> HTTPReply:
         """`GET /api/v3/checks/`: everybody's, or those of `agent`."""
         return json_reply(
             200, [shapes.check(each) for each in self._world.checks_of(asked.row.query.get("agent"))]
         )
 
-    def list_tasks(self, _asked: Asked) -> Reply:
+    def list_tasks(self, _asked: Asked) -> HTTPReply:
         """`GET /api/v3/tasks/`."""
         return json_reply(200, [shapes.task(each) for each in self._world.tasks.values()])
 
-    def create_task(self, asked: Asked) -> Reply:
+    def create_task(self, asked: Asked) -> HTTPReply:
         """`POST /api/v3/tasks/`: 201 and the task."""
-        body = Body.of(asked.row)
+        body = BodyFields.of(asked.row)
         name, agent_id = body.text("name"), body.text("agent")
         script = body.key("script", self._world.scripts)
         schedule, enabled = body.text("schedule"), body.flag("enabled", default=True)
@@ -253,15 +253,15 @@ class Gateway:
 
     # -- alerts and events -----------------------------------------------------------------------------------
 
-    def list_alerts(self, _asked: Asked) -> Reply:
+    def list_alerts(self, _asked: Asked) -> HTTPReply:
         """`GET /api/v3/alerts/`: all of them, resolved ones too."""
         return json_reply(200, [shapes.alert(each) for each in self._world.alerts.values()])
 
-    def acknowledge_alert(self, asked: Asked) -> Reply:
+    def acknowledge_alert(self, asked: Asked) -> HTTPReply:
         """`POST /api/v3/alerts/{id}/acknowledge/`: 200 and the alert; again is harmless."""
         return json_reply(200, shapes.alert(self._world.acknowledge_alert(int(asked.params["id"]))))
 
-    def resolve_alert(self, asked: Asked) -> Reply:
+    def resolve_alert(self, asked: Asked) -> HTTPReply:
         """`POST /api/v3/alerts/{id}/resolve/`: 200 and the alert; again is harmless."""
         return json_reply(200, shapes.alert(self._world.resolve_alert(int(asked.params["id"]))))
 

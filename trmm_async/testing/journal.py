@@ -9,15 +9,15 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING
 
-from .nouns import HistoryRow, Note
+from .nouns import Note, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Journal"]
+__all__ = ["AgentRecords"]
 
 
-class Journal:
+class AgentRecords:
     """History rows and notes by their ids, in the order of their writing."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -25,7 +25,7 @@ class Journal:
         self._row_ids = count(1)
         self._note_ids = count(1)
         self._value_ids = count(1)
-        self.history: dict[int, HistoryRow] = {}
+        self.history: dict[int, RunRecord] = {}
         self.notes: dict[int, Note] = {}
 
     def write(
@@ -37,14 +37,14 @@ class Journal:
         command: str = "",
         script: int | None = None,
         time: float | None = None,
-    ) -> HistoryRow:
+    ) -> RunRecord:
         """Add a history row, without results as yet, of now or another time, and return it."""
         when = self._clock() if time is None else time
-        row = HistoryRow(next(self._row_ids), agent_id, when, type, username, command, script)
+        row = RunRecord(next(self._row_ids), agent_id, when, type, username, command, script)
         self.history[row.id] = row
         return row
 
-    def history_of(self, agent_id: str) -> list[HistoryRow]:
+    def history_of(self, agent_id: str) -> list[RunRecord]:
         """Return one agent's history rows."""
         return [row for row in self.history.values() if row.agent_id == agent_id]
 

@@ -20,7 +20,7 @@ __all__ = [
     "Disk",
     "Event",
     "FieldValue",
-    "HistoryRow",
+    "RunRecord",
     "Note",
     "Script",
     "ScriptEnded",
@@ -229,7 +229,7 @@ class Deployment:
 
 
 @dataclass(slots=True)
-class HistoryRow:
+class RunRecord:
     """What the stock server remembers of one run on one agent.
 
     `type` is `"script_run"`, `"cmd_run"` or `"task_run"`. `results` (of a command) and `script_results` are

@@ -22,7 +22,7 @@ __all__ = [
     "AnsweredError",
     "Asked",
     "RefusedError",
-    "Reply",
+    "HTTPReply",
     "encode",
     "html_reply",
     "iso",
@@ -63,7 +63,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class HTTPReply:
     """A whole answer."""
 
     status: int
@@ -84,7 +84,7 @@ class RefusedError(Exception):
 class AnsweredError(Exception):
     """The request ends here, with this very answer."""
 
-    def __init__(self, reply: Reply) -> None:
+    def __init__(self, reply: HTTPReply) -> None:
         super().__init__(reply.status)
         self.reply = reply
 
@@ -94,21 +94,23 @@ def encode(payload: object) -> bytes:
     return json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-def json_reply(status: int, payload: object, headers: Mapping[str, str] | None = None) -> Reply:
+def json_reply(status: int, payload: object, headers: Mapping[str, str] | None = None) -> HTTPReply:
     """Make an answer of a JSON value."""
-    return Reply(status, encode(payload), headers=headers or {})
+    return HTTPReply(status, encode(payload), headers=headers or {})
 
 
-def html_reply(status: int) -> Reply:
+def html_reply(status: int) -> HTTPReply:
     """Make the page that Django shows when it has nothing to say in JSON."""
-    return Reply(status, page(status), "text/html")
+    return HTTPReply(status, page(status), "text/html")
 
 
-def proxy_reply(status: int) -> Reply:
+def proxy_reply(status: int) -> HTTPReply:
     """Make the page that a proxy shows when the server behind it is of no use."""
     title = REASONS.get(status, (f"{status} Error", ""))[0]
     text = f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n"
-    return Reply(status, f"{text}<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n".encode(), "text/html")
+    return HTTPReply(
+        status, f"{text}<hr><center>nginx</center>\r\n</body>\r\n</html>\r\n".encode(), "text/html"
+    )
 
 
 def page(status: int) -> bytes:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from aiohttp import web
 
-from .replies import Asked, Reply
+from .replies import Asked, HTTPReply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,9 +23,19 @@ if TYPE_CHECKING:
     from .nouns import Event
     from .world import UnknownThingError
 
-__all__ = ["Dialect", "Found", "Handler", "Lookup", "NeedsSlash", "Nowhere", "Route", "Router", "WrongMethod"]
+__all__ = [
+    "Handler",
+    "Lookup",
+    "NeedsSlash",
+    "Nowhere",
+    "Route",
+    "RouteMatch",
+    "Router",
+    "ServerKind",
+    "WrongMethod",
+]
 
-Handler = Callable[[Asked], Reply | Awaitable[Reply | web.StreamResponse]]
+Handler = Callable[[Asked], HTTPReply | Awaitable[HTTPReply | web.StreamResponse]]
 """Answers a request; raises `RefusedError` or the world's `UnknownThingError` to say no."""
 
 
@@ -48,7 +58,7 @@ class Route:
     public: bool = False
 
 
-class Dialect(Protocol):
+class ServerKind(Protocol):
     """How a kind of server presents the world over HTTP and WebSockets."""
 
     def routes(self) -> Sequence[Route]:
@@ -57,7 +67,7 @@ class Dialect(Protocol):
 
     def refusal(
         self, status: int, detail: str | None = None, headers: Mapping[str, str] | None = None
-    ) -> Reply:
+    ) -> HTTPReply:
         """Return the answer for an error status, with `detail` or its own words."""
         ...
 
@@ -69,7 +79,7 @@ class Dialect(Protocol):
         """Return the words of the refusal of a request with this key; None for the usual ones."""
         ...
 
-    def unknown(self, error: UnknownThingError) -> Reply:
+    def unknown(self, error: UnknownThingError) -> HTTPReply:
         """Return the answer for something that doesn't exist."""
         ...
 
@@ -79,7 +89,7 @@ class Dialect(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class RouteMatch:
     """The route, and the variable parts of the path."""
 
     route: Route
@@ -103,7 +113,7 @@ class Nowhere:
     """There is no such path."""
 
 
-Lookup = Found | WrongMethod | NeedsSlash | Nowhere
+Lookup = RouteMatch | WrongMethod | NeedsSlash | Nowhere
 
 
 class Router:
@@ -120,7 +130,7 @@ class Router:
         for pattern, methods in self._table.values():
             if match := pattern.fullmatch(path):
                 if method in methods:
-                    return Found(methods[method], match.groupdict())
+                    return RouteMatch(methods[method], match.groupdict())
                 return WrongMethod(tuple(sorted(methods)))
         if not path.endswith("/") and any(
             pattern.fullmatch(f"{path}/") for pattern, _ in self._table.values()

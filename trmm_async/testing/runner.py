@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from .scripts import Playbook, ScriptReply
     from .world import World
 
-__all__ = ["Execution", "Order", "Runner"]
+__all__ = ["Execution", "RunOrder", "Runner"]
 
 TIMED_OUT = 98
 
 
 @dataclass(slots=True)
-class Order:
+class RunOrder:
     """What a client wants run; `cmd_id=None` has one made up.
 
     The agent stops it `grace` seconds after its timeout. `report` is called with the run once the agent has
@@ -60,7 +60,7 @@ class Execution:
 
     run: Run
     reply: ScriptReply
-    order: Order
+    order: RunOrder
     over: asyncio.Event = field(default_factory=asyncio.Event)
     unreachable: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -90,7 +90,7 @@ class Runner:
 
     A run whose agent goes offline is lost: it is held until its timeout is over, at most `offline_hold`
     seconds, and its end is never known. `report_delay` is how many seconds after the end of a run the agent
-    reports to `Order.report`; reports that come at once are taken in one after the other, each in
+    reports to `RunOrder.report`; reports that come at once are taken in one after the other, each in
     `report_seconds`.
     """
 
@@ -113,7 +113,7 @@ class Runner:
         self._taken_in_at = -math.inf
         world.listen(self._notice)
 
-    def start(self, agent: Agent, order: Order) -> Execution:
+    def start(self, agent: Agent, order: RunOrder) -> Execution:
         """Start a script on an agent that is online; it is in the ledger when this returns."""
         run = Run(
             agent_id=agent.agent_id,

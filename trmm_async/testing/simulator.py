@@ -20,14 +20,14 @@ from .events import Hub
 from .faults import Faults
 from .front import Front, Network
 from .gate import Gate, Limits, new_key
-from .gateway import Gateway
+from .gateway import GatewayServer
 from .ledger import Ledger
 from .runner import Runner
 from .scripts import Playbook
-from .stock import Stock
+from .stock import StockServer
 from .stock.accounts import first_accounts
 from .stock.activity_log import ActivityLog
-from .stock.database import Database
+from .stock.database import StockDatabase
 from .stock.interval import Interval
 from .stock.losses import Losses
 from .stock.machines import Machines
@@ -44,13 +44,13 @@ if TYPE_CHECKING:
 
     from .ledger import Request, Run
     from .nouns import Agent, Event
-    from .routing import Dialect
+    from .routing import ServerKind
     from .scripts import Span
     from .throttle import Rate
 
 __all__ = ["Simulator"]
 
-DIALECTS: dict[str, Callable[[Backend], Dialect]] = {"gateway": Gateway, "stock": Stock}
+DIALECTS: dict[str, Callable[[Backend], ServerKind]] = {"gateway": GatewayServer, "stock": StockServer}
 AGENT_VERSIONS = {"stock": "2.11.0"}
 BACKLOG = 1024
 RATE_LIMIT = (100, 60.0)
@@ -170,7 +170,7 @@ class Simulator(Switches, AgentSwitches, StockSwitches):
         self._bus = Bus(hold=offline_hold)
         self._accounts = self._gate.accounts = first_accounts(clock, Random(f"{seed} accounts"))
         self._activity, self._losses, self._dashboard_interval = ActivityLog(clock), Losses(), Interval()
-        self._database = Database(self.world, release_of(version))
+        self._database = StockDatabase(self.world, release_of(version))
         self._dialect = DIALECTS[dialect](
             Backend(
                 self.world,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .gate import Gate
     from .stock.accounts import Accounts
     from .stock.activity_log import ActivityLog
-    from .stock.database import Database
+    from .stock.database import StockDatabase
     from .stock.interval import Interval
     from .stock.losses import Frame, FrameLoss, Losses
     from .world import World
@@ -30,7 +30,7 @@ class StockSwitches:
     world: World
     _gate: Gate
     _accounts: Accounts
-    _database: Database
+    _database: StockDatabase
     _activity: ActivityLog
     _losses: Losses
     _dashboard_interval: Interval

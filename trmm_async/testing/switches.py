@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from .events import refusal_rule
-from .faults import PROXY_STATUSES, Cut, Delay, Failure, Fault, Refusal, Unreadable
+from .faults import PROXY_STATUSES, Cut, Delay, Failure, Fault, Garbage, Refusal
 from .gate import PERMISSIONS, Restriction, new_key
 from .scripts import Behaviour
 
@@ -163,7 +163,7 @@ class Switches:
     ) -> Fault:
         """Answer the next `times` matching requests with these bytes, readable or not; else as `fail`."""
         content = body.encode() if isinstance(body, str) else body
-        return self._rule(method, path, Unreadable(status, content, content_type), times, after=after)
+        return self._rule(method, path, Garbage(status, content, content_type), times, after=after)
 
     def cut(
         self, method: str, path: str, *, times: int | None = 1, after: bool = True, at: CutPoint = "answer"
@@ -190,7 +190,7 @@ class Switches:
         self,
         method: str,
         path: str,
-        effect: Failure | Unreadable | Cut | Delay,
+        effect: Failure | Garbage | Cut | Delay,
         times: int | None,
         *,
         after: bool,

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Rate", "Throttle", "Verdict"]
+__all__ = ["Rate", "Throttle", "ThrottleDecision"]
 
 Rate = tuple[int, float]
 """So many requests in so many seconds."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ThrottleDecision:
     """The throttle's decision on one request.
 
     `wait` is None for an admitted request. For a refused one it is the number of seconds that the server
@@ -44,19 +44,19 @@ class Throttle:
     clock: Callable[[], float]
     _admitted: dict[str, deque[float]] = field(default_factory=dict)
 
-    def admit(self, key: str) -> Verdict:
+    def admit(self, key: str) -> ThrottleDecision:
         """Judge one request of `key` that arrives now, and count it if it is admitted."""
         if self.rate is None:
-            return Verdict(admitted=True)
+            return ThrottleDecision(admitted=True)
         allowed, seconds = self.rate
         now = self.clock()
         history = self._admitted.setdefault(key, deque())
         while history and history[0] <= now - seconds:
             history.popleft()
         if len(history) >= allowed:
-            return Verdict(admitted=False, wait=_wait(history, now, allowed, seconds))
+            return ThrottleDecision(admitted=False, wait=_wait(history, now, allowed, seconds))
         history.append(now)
-        return Verdict(admitted=True)
+        return ThrottleDecision(admitted=True)
 
     def used(self, key: str) -> int:
         """Tell how many requests of `key` count at this moment."""

@@ -14,7 +14,7 @@ from random import Random
 from typing import TYPE_CHECKING, TypeVar
 
 from . import generate
-from .journal import Journal
+from .journal import AgentRecords
 from .nouns import (
     Agent,
     Alert,
@@ -70,7 +70,7 @@ class World:
             raise ValueError(msg)
         self.clock = clock
         self.seed = seed
-        self.journal: Journal = Journal(clock)
+        self.journal: AgentRecords = AgentRecords(clock)
         self._agent_version = agent_version
         self.rng: Random = Random(seed)
         self.clients: dict[int, Client] = {}

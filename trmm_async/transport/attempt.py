@@ -11,7 +11,7 @@ import aiohttp
 
 from trmm_async.admission import Slot, WorkerLease, give_back
 from trmm_async.calls import Call, Replay
-from trmm_async.retry import Fault, Stage, Tries
+from trmm_async.retry import NoReply, Stage, Tries
 from trmm_async.transport.body import shown, words
 from trmm_async.transport.connector import CURRENT_ATTEMPT, NoTunnelError, UnexpectedBytesError
 from trmm_async.transport.hooks import OnSent, SendRecord
@@ -158,10 +158,10 @@ class CallAttempt:
         if self._pending.trace is not None:
             self._pending.trace.end_attempt(self.head)
 
-    def fault(self, error: BaseException) -> Fault:
+    def fault(self, error: BaseException) -> NoReply:
         """Return what this exception means for the call: certainly not sent, lost, or too late."""
         if self._expired:
-            return Fault(Stage.NOT_SENT, "the right to send ran out before the first byte could leave")
+            return NoReply(Stage.NOT_SENT, "the right to send ran out before the first byte could leave")
         unsent = isinstance(
             error, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | UnexpectedBytesError
         )
@@ -170,6 +170,6 @@ class CallAttempt:
             final = isinstance(error, aiohttp.ClientConnectorCertificateError) or (
                 isinstance(error, NoTunnelError) and error.is_final
             )
-            return Fault(Stage.NOT_SENT, words(error), shown(error), is_final=final)
+            return NoReply(Stage.NOT_SENT, words(error), shown(error), is_final=final)
         stage = Stage.LATE if isinstance(error, TimeoutError) else Stage.LOST
-        return Fault(stage, words(error), shown(error))
+        return NoReply(stage, words(error), shown(error))

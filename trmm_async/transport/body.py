@@ -16,7 +16,7 @@ import msgspec
 from trmm_async.answers import frameless
 from trmm_async.calls import Call, RowReader, ignore_answer
 from trmm_async.errors import ConnectionFailedError
-from trmm_async.retry import Fault, Reply, Stage
+from trmm_async.retry import NoReply, Reply, Stage
 from trmm_async.tls_trouble import tls_trouble
 from trmm_async.transport.connector import NoTunnelError, SentOnceError
 from trmm_async.transport.inflate import Inflater, UnsupportedCodingError, coding_of
@@ -63,7 +63,7 @@ FAULTS: Final = (aiohttp.ClientError, OSError, TimeoutError, UnicodeError)
 class UnreadableError(Exception):
     """The body of a successful answer can't be read; `fault` has the details. The sender converts it."""
 
-    def __init__(self, fault: Fault) -> None:
+    def __init__(self, fault: NoReply) -> None:
         super().__init__(fault.reason)
         self.fault = fault
 
@@ -76,7 +76,7 @@ class Body:
         response: aiohttp.ClientResponse,
         call: Call[Any],
         server: Server,
-        fail: Callable[[Fault], Exception],
+        fail: Callable[[NoReply], Exception],
     ) -> None:
         self._response = response
         self._call = call
@@ -114,11 +114,11 @@ class Body:
         path = self._server.scrub(self._call.path)
         raise ConnectionFailedError(reason, method=self._call.method, path=path) from shown(broken)
 
-    def too_large(self, most: int, head: bytes) -> Fault:
+    def too_large(self, most: int, head: bytes) -> NoReply:
         """The fault for a body of which more than `most` bytes would have to be in memory at once."""
         return too_large(self._response, most, head).fault
 
-    def unreadable(self, error: msgspec.DecodeError, head: bytes) -> Fault:
+    def unreadable(self, error: msgspec.DecodeError, head: bytes) -> NoReply:
         """The fault for a whole body that can't be decoded."""
         return unreadable(self._response, error, head)
 
@@ -247,7 +247,7 @@ def _inflater(response: aiohttp.ClientResponse) -> Inflater | None:
             raise UnsupportedCodingError(f"the answer is sent as {transfer[:50]!r}, which was not asked for")
     except UnsupportedCodingError as error:
         reply = Reply(response.status, headers, b"")
-        raise UnreadableError(Fault(Stage.UNREADABLE, str(error), None, reply)) from None
+        raise UnreadableError(NoReply(Stage.UNREADABLE, str(error), None, reply)) from None
     return None if coding is None or _is_bodiless(response) else Inflater(coding)
 
 
@@ -262,7 +262,7 @@ def too_large(response: aiohttp.ClientResponse, most: int, head: bytes) -> Unrea
     """The error for an answer, or an element of a list, of more than `most` bytes."""
     reply = Reply(response.status, response.headers, head[:_ERROR_MOST])
     reason = f"the answer is larger than {most} bytes, unpacked; TRMM(max_answer=…) bounds it"
-    return UnreadableError(Fault(Stage.UNREADABLE, reason, None, reply))
+    return UnreadableError(NoReply(Stage.UNREADABLE, reason, None, reply))
 
 
 async def download(
@@ -321,10 +321,10 @@ def _in_slices(chunk: bytes) -> Iterator[bytes]:
     return (chunk[at : at + _SLICE] for at in range(0, len(chunk), _SLICE))
 
 
-def unreadable(response: aiohttp.ClientResponse, error: msgspec.DecodeError, head: bytes) -> Fault:
+def unreadable(response: aiohttp.ClientResponse, error: msgspec.DecodeError, head: bytes) -> NoReply:
     """The fault for a successful answer that can't be decoded; `head` is the beginning of its body."""
     reply = Reply(response.status, response.headers, head)
-    return Fault(Stage.UNREADABLE, f"the answer can't be read: {error}", error, reply)
+    return NoReply(Stage.UNREADABLE, f"the answer can't be read: {error}", error, reply)
 
 
 def words(error: BaseException) -> str:

@@ -30,7 +30,7 @@ from trmm_async.errors import ConnectionFailedError, TRMMError
 from trmm_async.hidden import HiddenBytes
 from trmm_async.limits import RateLimit
 from trmm_async.observing import Observers, Stats
-from trmm_async.retry import Again, Fault, Meaning, Reply, RetryPolicy, Stage, Tries
+from trmm_async.retry import Again, Meaning, NoReply, Reply, RetryPolicy, Stage, Tries
 from trmm_async.transport.attempt import CallAttempt, PendingCall
 from trmm_async.transport.body import (
     FAULTS,
@@ -248,7 +248,7 @@ class Transport:
         while True:
             attempt = await self._admit(pending)
             pending.key = self._key
-            result: Reply | Fault
+            result: Reply | NoReply
             response: aiohttp.ClientResponse | None
             body: bytes | None
             try:
@@ -296,7 +296,7 @@ class Transport:
         except TRMMError as error:
             if not tries.had_effect:
                 raise
-            fault = Fault(Stage.NOT_SENT, str(error), error)
+            fault = NoReply(Stage.NOT_SENT, str(error), error)
             raise failure(pending.call, fault, Meaning.UNKNOWN, tries, self.server.scrub) from error
 
     async def send_raw(self, call: Call[Any]) -> RawResponse:
@@ -337,7 +337,7 @@ class Transport:
         async with self._reading(opened, call) as body:
             yield body
 
-    def error(self, call: Call[Any], fault: Fault) -> Exception:
+    def error(self, call: Call[Any], fault: NoReply) -> Exception:
         """The error for a fault that was found while reading an open body."""
         tries = Tries(call.replay, self._policy)
         return failure(call, fault, Meaning.FAILED, tries, self.server.scrub)
@@ -366,7 +366,7 @@ class Transport:
             reply = Reply(opened.response.status, opened.response.headers, b"")
             if reply.status < 300:
                 reason = f"the server answered {reply.status}, which is no whole file"
-                raise self.error(call, Fault(Stage.UNREADABLE, reason, None, reply))
+                raise self.error(call, NoReply(Stage.UNREADABLE, reason, None, reply))
             url, headers = next_hop(url, reply.headers["Location"]), self._file_headers
             if not url:
                 raise error_for(call, reply, self.server.scrub)
@@ -375,7 +375,7 @@ class Transport:
         path = self.server.scrub(urlsplit(url).path)
         raise ConnectionFailedError(reason, method="GET", path=path)
 
-    async def _is_sent_again(self, pending: PendingCall, result: Reply | Fault) -> bool:
+    async def _is_sent_again(self, pending: PendingCall, result: Reply | NoReply) -> bool:
         """Decide about an attempt that had no success. True: the wait is over, send the call again.
 
         False means that the call has succeeded, by an attempt whose answer was lost. A failure is raised.
@@ -433,7 +433,7 @@ class Transport:
         pending.key = self._key if is_keyed else None
         while True:
             attempt = await self._admit(pending)
-            result: Reply | Fault
+            result: Reply | NoReply
             response: aiohttp.ClientResponse | None
             opened = False
             try:
@@ -484,7 +484,7 @@ class Transport:
             give_back(slots or ())
             if isinstance(error, TRMMError) and tries is not None and tries.had_effect:
                 # This attempt was not sent, but an earlier one may have had an effect: its answer was lost.
-                fault = Fault(Stage.NOT_SENT, str(error), error)
+                fault = NoReply(Stage.NOT_SENT, str(error), error)
                 raise failure(call, fault, Meaning.UNKNOWN, tries, self.server.scrub) from error
             raise
         attempt = CallAttempt(pending, slots, worker, pool)
@@ -530,6 +530,6 @@ class Transport:
         return self._root.with_path(f"{self._prefix}{call.path}", encoded=True)
 
 
-def _was_unread(result: Reply | Fault) -> bool:
+def _was_unread(result: Reply | NoReply) -> bool:
     """Whether the application never saw the call: no byte was sent, or the throttle refused it."""
-    return result.stage is Stage.NOT_SENT if isinstance(result, Fault) else result.status == 429
+    return result.stage is Stage.NOT_SENT if isinstance(result, NoReply) else result.status == 429

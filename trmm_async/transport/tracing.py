@@ -14,7 +14,7 @@ from typing import Any, Final
 from trmm_async.calls import Call
 from trmm_async.observing import RUN, Attempt, CallEnded, Observers, Retry, Waited, Waiting
 from trmm_async.plaintext import log_of
-from trmm_async.retry import Fault, Reply
+from trmm_async.retry import NoReply, Reply
 
 __all__ = ["HTTP", "CallTrace", "WaitTracker"]
 
@@ -74,7 +74,7 @@ class CallTrace:
         if head is not None:
             self.status, self.headers = head
 
-    def came_to(self, result: Reply | Fault) -> None:
+    def came_to(self, result: Reply | NoReply) -> None:
         """The attempt had no success."""
         if isinstance(result, Reply):
             self._tell_attempt(result.status, "")
@@ -154,7 +154,7 @@ class WaitTracker:
             self.waited += get_running_loop().time() - began
 
     def again(
-        self, call: Call[Any], trace: CallTrace | None, result: Reply | Fault, attempt: int, delay: float
+        self, call: Call[Any], trace: CallTrace | None, result: Reply | NoReply, attempt: int, delay: float
     ) -> None:
         """A call will be sent again, after so many seconds."""
         self.waited += delay

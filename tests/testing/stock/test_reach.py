@@ -9,7 +9,7 @@ import pytest
 from tests.servers import stock
 from trmm_async import PingCheck
 from trmm_async.testing import Simulator
-from trmm_async.testing.stock.database import Database
+from trmm_async.testing.stock.database import StockDatabase
 from trmm_async.testing.stock.reach import given_checks, policies_of, reached_by
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ PLACES = ("own", "site", "client", "all")
 PING = {"check_type": "ping", "ip": "10.0.0.1", "name": "p"}
 
 
-def _set() -> tuple[Database, Agent, dict[str, int]]:
+def _set() -> tuple[StockDatabase, Agent, dict[str, int]]:
     """Policies that are set on an agent and on all that is above it."""
     server = Simulator(dialect="stock", agents=3)
-    database, agent = Database(server.world, (1, 5, 1)), server.agents[0]
+    database, agent = StockDatabase(server.world, (1, 5, 1)), server.agents[0]
     numbers = {name: int(str(database.policies.add({"name": name, "active": True})["id"])) for name in PLACES}
     kind = f"{agent.monitoring_type}_policy"
     agent.policy = numbers["own"]
@@ -33,7 +33,7 @@ def _set() -> tuple[Database, Agent, dict[str, int]]:
     return database, agent, numbers
 
 
-def _names(database: Database, agent: Agent) -> list[object]:
+def _names(database: StockDatabase, agent: Agent) -> list[object]:
     return [row["name"] for row in policies_of(database, agent)]
 
 

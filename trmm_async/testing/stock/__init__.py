@@ -7,6 +7,6 @@ Below: the modules of the simulator that know nothing of HTTP. Above: `simulator
 
 from __future__ import annotations
 
-from .dialect import Stock
+from .dialect import StockServer
 
-__all__ = ["Stock"]
+__all__ = ["StockServer"]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from random import Random
 
-__all__ = ["Accounts", "Token", "User", "first_accounts", "totp_code"]
+__all__ = ["Accounts", "SessionToken", "User", "first_accounts", "totp_code"]
 
 SESSION_SECONDS = 5 * 3600.0
 """How long a token of a full login is good (`REST_KNOX["TOKEN_TTL"]`)."""
@@ -68,7 +68,7 @@ class User:
 
 
 @dataclass(slots=True)
-class Token:
+class SessionToken:
     """A session of a user; it is good until the clock says `expires`."""
 
     value: str
@@ -91,7 +91,7 @@ class Accounts:
     setup_seconds: float = SETUP_SECONDS
     any_code: str | None = "510199"
     users: dict[str, User] = field(default_factory=dict)
-    tokens: dict[str, Token] = field(default_factory=dict)
+    tokens: dict[str, SessionToken] = field(default_factory=dict)
     _numbers: Iterator[int] = field(default_factory=lambda: count(1))
 
     def add(self, user: User) -> User:
@@ -126,15 +126,15 @@ class Accounts:
         steps = range(-VALID_WINDOW, VALID_WINDOW + 1)
         return any(totp_code(user.totp_secret, now + step * STEP_SECONDS) == code for step in steps)
 
-    def issue(self, user: User, seconds: float | None = None) -> Token:
+    def issue(self, user: User, seconds: float | None = None) -> SessionToken:
         """Start a session, `session_seconds` long unless told otherwise."""
         now = self.clock()
         length = self.session_seconds if seconds is None else seconds
-        token = Token(f"{self.rng.getrandbits(256):064x}", user, now + length, now)
+        token = SessionToken(f"{self.rng.getrandbits(256):064x}", user, now + length, now)
         self.tokens[token.value] = token
         return token
 
-    def find(self, value: str) -> Token | None:
+    def find(self, value: str) -> SessionToken | None:
         """Return the session that a token stands for, renewed; None if it is unknown or over.
 
         An expired token is forgotten, as by knox.

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Agent
-    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.replies import Asked, HTTPReply
 
-__all__ = ["AgentSoftware"]
+__all__ = ["AgentSoftwareView"]
 
 SERVICES, UPDATES = "can_manage_winsvcs", "can_manage_winupdates"
 SOFTWARE, INSTALL = "can_list_software", "can_manage_software"
@@ -33,7 +33,7 @@ PROTECTED = "denied"
 UPDATE = Form({"action": Field.choice(("inherit", "approve", "ignore", "nothing"), "nothing")})
 
 
-class AgentSoftware:
+class AgentSoftwareView:
     """`/services/…`, `/software/…` and `/winupdate/…`."""
 
     def __init__(self, backend: Backend) -> None:
@@ -66,13 +66,13 @@ class AgentSoftware:
 
     # -- services --------------------------------------------------------------------------------------------
 
-    async def services(self, asked: Asked) -> Reply:
+    async def services(self, asked: Asked) -> HTTPReply:
         """`GET /services/{agent_id}/`: within 10 seconds."""
         agent = self._agent(asked)
         await self._reach(agent, 10)
         return said(self._machines.services(agent))
 
-    async def service(self, asked: Asked) -> Reply:
+    async def service(self, asked: Asked) -> HTTPReply:
         """`GET /services/{agent_id}/{name}/`: an unknown one is empty; a bus that is down is 200 too."""
         agent = self._agent(asked)
         word = await self._backend.bus.silence(agent, 10)
@@ -80,7 +80,7 @@ class AgentSoftware:
             refuse(OUT_OF_REACH)
         return said(word or self._machines.service(agent, asked.params["name"]))
 
-    async def act(self, asked: Asked) -> Reply:
+    async def act(self, asked: Asked) -> HTTPReply:
         """`POST /services/{agent_id}/{name}/`: `sv_action` start, stop or restart, within 32 seconds."""
         agent, name = self._agent(asked), asked.params["name"]
         if agent.plat != "windows":
@@ -93,7 +93,7 @@ class AgentSoftware:
         self._machines.service(agent, name)["status"] = "stopped" if words == "stopped" else "running"
         return said(f"The service was {words} successfully")
 
-    async def edit(self, asked: Asked) -> Reply:
+    async def edit(self, asked: Asked) -> HTTPReply:
         """`PUT /services/{agent_id}/{name}/`: `startType`, within 10 seconds."""
         agent, kind = self._agent(asked), Fields.of(asked)["startType"]
         await self._reach(agent, 10)
@@ -104,20 +104,20 @@ class AgentSoftware:
 
     # -- software --------------------------------------------------------------------------------------------
 
-    def all_software(self, asked: Asked) -> Reply:
+    def all_software(self, asked: Asked) -> HTTPReply:
         """`GET /software/`: of every agent that has a list."""
         lists = (self._machines.software(agent) for agent in self._visibility.agents(asked))
         return said([each for each in lists if each])
 
-    def packages(self, _asked: Asked) -> Reply:
+    def packages(self, _asked: Asked) -> HTTPReply:
         """`GET /software/chocos/`: what can be installed, with any valid key."""
         return said([{"name": name} for name in PACKAGES])
 
-    def software(self, asked: Asked) -> Reply:
+    def software(self, asked: Asked) -> HTTPReply:
         """`GET /software/{agent_id}/`: an object, or an empty array where the server has no list."""
         return said(self._machines.software(self._agent(asked)) or [])
 
-    async def install(self, asked: Asked) -> Reply:
+    async def install(self, asked: Asked) -> HTTPReply:
         """`POST /software/{agent_id}/`: by `name`, within 2 seconds; a pending action is left."""
         agent = self._windows(asked)
         name = str(Fields.of(asked)["name"])
@@ -128,12 +128,12 @@ class AgentSoftware:
             " Check the Pending Actions menu to see the status/output"
         )
 
-    async def refresh(self, asked: Asked) -> Reply:
+    async def refresh(self, asked: Asked) -> HTTPReply:
         """`PUT /software/{agent_id}/`: within 15 seconds."""
         await self._reach(self._windows(asked), 15)
         return said("ok")
 
-    async def uninstall(self, asked: Asked) -> Reply:
+    async def uninstall(self, asked: Asked) -> HTTPReply:
         """`POST /software/{agent_id}/uninstall/`: runs a command, for which nobody waits."""
         agent, body = self._windows(asked), Fields.of(asked)
         name, command = str(body["name"]), str(body["command"])
@@ -147,23 +147,23 @@ class AgentSoftware:
 
     # -- Windows updates -------------------------------------------------------------------------------------
 
-    def updates(self, asked: Asked) -> Reply:
+    def updates(self, asked: Asked) -> HTTPReply:
         """`GET /winupdate/{agent_id}/`: with a date that is not ISO 8601."""
         return said(self._machines.updates(self._agent(asked)))
 
-    async def scan(self, asked: Asked) -> Reply:
+    async def scan(self, asked: Asked) -> HTTPReply:
         """`POST /winupdate/{agent_id}/scan/`: whether or not the agent is there."""
         agent = self._windows(asked)
         await self._backend.bus.reached()
         return said(f"A Windows update scan will be performed on {agent.hostname}")
 
-    async def install_updates(self, asked: Asked) -> Reply:
+    async def install_updates(self, asked: Asked) -> HTTPReply:
         """`POST /winupdate/{agent_id}/install/`: likewise, on any platform."""
         agent = self._agent(asked)
         await self._backend.bus.reached()
         return said(f"Approved patches will now be installed on {agent.hostname}")
 
-    def edit_update(self, asked: Asked) -> Reply:
+    def edit_update(self, asked: Asked) -> HTTPReply:
         """`PUT /winupdate/{id}/`: its `action`."""
         row = self._machines.update(int(asked.params["id"]))
         if row is None:

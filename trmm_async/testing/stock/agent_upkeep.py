@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
     from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Agent, Note
-    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.replies import Asked, HTTPReply
 
     from .table import Row
 
-__all__ = ["AgentUpkeep"]
+__all__ = ["AgentUpkeepView"]
 
 LISTED, MANAGED = "can_list_notes", "can_manage_notes"
 LATEST = "2.11.0"
 
 
-class AgentUpkeep:
+class AgentUpkeepView:
     """`/agents/notes/`, `/agents/maintenance/bulk/`, `/agents/versions/` and the like."""
 
     def __init__(self, backend: Backend) -> None:
@@ -58,17 +58,17 @@ class AgentUpkeep:
 
     # -- notes -----------------------------------------------------------------------------------------------
 
-    def notes(self, asked: Asked) -> Reply:
+    def notes(self, asked: Asked) -> HTTPReply:
         """`GET /agents/notes/`."""
         notes = self._journal.notes.values()
         return said([_note(note) for note in notes if self._visibility.shows_by_id(asked, note.agent_id)])
 
-    def notes_of(self, asked: Asked) -> Reply:
+    def notes_of(self, asked: Asked) -> HTTPReply:
         """`GET /agents/{agent_id}/notes/`."""
         agent = self._world.agent(asked.params["agent_id"])
         return said([_note(note) for note in self._journal.notes_of(agent.agent_id)])
 
-    def add_note(self, asked: Asked) -> Reply:
+    def add_note(self, asked: Asked) -> HTTPReply:
         """`POST /agents/notes/`: on the agent with `agent_id`."""
         body = Fields.of(asked)
         agent = self._world.agent(str(body["agent_id"]))
@@ -79,18 +79,18 @@ class AgentUpkeep:
         self._journal.add_note(agent.agent_id, username=asked.user, note=str(text or ""))
         return said("Note added!")
 
-    def note(self, asked: Asked) -> Reply:
+    def note(self, asked: Asked) -> HTTPReply:
         """`GET /agents/notes/{id}/`."""
         return said(_note(self._note(asked)))
 
-    def edit_note(self, asked: Asked) -> Reply:
+    def edit_note(self, asked: Asked) -> HTTPReply:
         """`PUT /agents/notes/{id}/`."""
         note = self._note(asked)
         given = NOTE.read(Fields.of(asked), partial=True)
         note.note = str(given.get("note", note.note) or "")
         return said("Note edited!")
 
-    def delete_note(self, asked: Asked) -> Reply:
+    def delete_note(self, asked: Asked) -> HTTPReply:
         """`DELETE /agents/notes/{id}/`."""
         del self._journal.notes[self._note(asked).pk]
         return said("Note was deleted!")
@@ -104,7 +104,7 @@ class AgentUpkeep:
 
     # -- the fleet -------------------------------------------------------------------------------------------
 
-    def maintain(self, asked: Asked) -> Reply:
+    def maintain(self, asked: Asked) -> HTTPReply:
         """`POST /agents/maintenance/bulk/`: `type` is `Client` or `Site`, `action` a flag."""
         body = Fields.of(asked)
         kind = body["type"]
@@ -123,12 +123,12 @@ class AgentUpkeep:
             )
         return said(f"Maintenance mode has been {'enabled' if on else 'disabled'} on {len(agents)} agents")
 
-    def versions(self, asked: Asked) -> Reply:
+    def versions(self, asked: Asked) -> HTTPReply:
         """`GET /agents/versions/`: the newest, and all agents in the short form."""
         agents = [shapes.short(agent) for agent in self._visibility.agents(asked)]
         return said({"versions": [LATEST], "agents": agents})
 
-    async def update(self, asked: Asked) -> Reply:
+    async def update(self, asked: Asked) -> HTTPReply:
         """`POST /agents/update/`: those of `agent_ids` that are older and answer."""
         wanted = Fields.of(asked)["agent_ids"]
         if not isinstance(wanted, list):
@@ -147,7 +147,7 @@ class AgentUpkeep:
         if self._bus.hears(agent):
             agent.version, row["status"] = LATEST, "completed"
 
-    def recover(self, _asked: Asked) -> Reply:
+    def recover(self, _asked: Asked) -> HTTPReply:
         """`GET /agents/bulkrecovery/`: it changes something, for a GET; nothing here."""
         return said("Agents will now be recovered")
 

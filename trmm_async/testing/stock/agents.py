@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Agent
-    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.replies import Asked, HTTPReply
 
-__all__ = ["Agents"]
+__all__ = ["AgentsView"]
 
 KINDS = ("server", "workstation")
 SHORT = 0.12
@@ -38,7 +38,7 @@ SHELLS = {
 """By the platforms how they are called, and their usual shells."""
 
 
-class Agents:
+class AgentsView:
     """`/agents/` and `/agents/{agent_id}/`."""
 
     def __init__(self, backend: Backend) -> None:
@@ -62,7 +62,7 @@ class Agents:
             Route("DELETE", one, self.delete, "can_uninstall_agents"),
         )
 
-    async def list(self, asked: Asked) -> Reply:
+    async def list(self, asked: Asked) -> HTTPReply:
         """`GET /agents/`: filters `site`, or else `client`, and `monitoring_type`; others are ignored.
 
         Anything but `true` for `detail`, `True` included, gives the short form.
@@ -91,15 +91,15 @@ class Agents:
         ]
         return await self._said(rows, self._seconds)
 
-    async def _said(self, rows: Sequence[object], seconds: float) -> Reply:
+    async def _said(self, rows: Sequence[object], seconds: float) -> HTTPReply:
         await asyncio.sleep(len(rows) * seconds)
         return said(rows)
 
-    def nobody(self, _asked: Asked) -> Reply:
+    def nobody(self, _asked: Asked) -> HTTPReply:
         """`PUT`, `DELETE /agents/`: the server looks for the agent it is about, and fails."""
         crash()
 
-    def get(self, asked: Asked) -> Reply:
+    def get(self, asked: Asked) -> HTTPReply:
         """`GET /agents/{agent_id}/`."""
         agent = self._agent(asked)
         template = template_of(self._database, agent)
@@ -110,7 +110,7 @@ class Agents:
         }
         return said(shapes.alone(agent, self._world.checks_of(agent.agent_id), given))
 
-    def edit(self, asked: Asked) -> Reply:
+    def edit(self, asked: Asked) -> HTTPReply:
         """`PUT /agents/{agent_id}/`: any of its settings; what it does not know is ignored.
 
         Not all or nothing: the settings are saved before the update policy, and that before custom fields.
@@ -130,7 +130,7 @@ class Agents:
         self._world.agents[agent.agent_id] = self._world.agents.pop(agent.agent_id)
         return said("The agent was updated successfully")
 
-    def delete(self, asked: Asked) -> Reply:
+    def delete(self, asked: Asked) -> HTTPReply:
         """`DELETE /agents/{agent_id}/`: the agent is uninstalled, on the machine too."""
         agent = self._agent(asked)
         self._world.delete_agent(agent.agent_id)

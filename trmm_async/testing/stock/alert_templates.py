@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
     from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Client, Site
-    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.replies import Asked, HTTPReply
 
     from .table import Row
 
-__all__ = ["AlertTemplates", "shown"]
+__all__ = ["AlertTemplatesView", "shown"]
 
 LISTED, MANAGED = "can_list_alerttemplates", "can_manage_alerttemplates"
 WAYS = ("email", "text", "dashboard")
 
 
-class AlertTemplates:
+class AlertTemplatesView:
     """`/alerts/templates/…`."""
 
     def __init__(self, backend: Backend) -> None:
@@ -50,20 +50,20 @@ class AlertTemplates:
             Route("GET", one + "related/", self.related, LISTED),
         )
 
-    def all(self, _asked: Asked) -> Reply:
+    def all(self, _asked: Asked) -> HTTPReply:
         """`GET /alerts/templates/`."""
         return said([shown(self._backend, row) for row in self._table])
 
-    def get(self, asked: Asked) -> Reply:
+    def get(self, asked: Asked) -> HTTPReply:
         """`GET /alerts/templates/{id}/`."""
         return said(shown(self._backend, self._table.get(asked.params["id"])))
 
-    def create(self, asked: Asked) -> Reply:
+    def create(self, asked: Asked) -> HTTPReply:
         """`POST /alerts/templates/`: nothing has to be there, and names may be the same."""
         self._table.create(self._allowed(asked), asked.user)
         return said("ok")
 
-    def update(self, asked: Asked) -> Reply:
+    def update(self, asked: Asked) -> HTTPReply:
         """`PUT /alerts/templates/{id}/`."""
         self._table.update(asked.params["id"], self._allowed(asked), asked.user)
         return said("ok")
@@ -77,7 +77,7 @@ class AlertTemplates:
             raise RefusedError(403)
         return body
 
-    def delete(self, asked: Asked) -> Reply:
+    def delete(self, asked: Asked) -> HTTPReply:
         """`DELETE /alerts/templates/{id}/`: clients, sites and policies with it then have none."""
         number = self._table.remove(asked.params["id"])["id"]
         for row in self._database.policies:
@@ -91,7 +91,7 @@ class AlertTemplates:
             self._database.settings["alert_template"] = None
         return said("ok")
 
-    def related(self, asked: Asked) -> Reply:
+    def related(self, asked: Asked) -> HTTPReply:
         """`GET /alerts/templates/{id}/related/`: where it is set; agents are not listed."""
         row = self._table.get(asked.params["id"])
         clients = [each for each in self._world.clients.values() if each.alert_template == row["id"]]

@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Alert
-    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.replies import Asked, HTTPReply
 
     from .view import Json
 
-__all__ = ["Alerts"]
+__all__ = ["AlertsView"]
 
 DAY = 86_400.0
 NOTHING_RUN: Json = {
@@ -33,7 +33,7 @@ NOTHING_RUN: Json = {
 }
 
 
-class Alerts:
+class AlertsView:
     """`/alerts/`, `/alerts/{id}/` and `/alerts/bulk/`."""
 
     def __init__(self, backend: Backend) -> None:
@@ -53,7 +53,7 @@ class Alerts:
             Route("POST", "/alerts/bulk/", self.bulk, manage),
         )
 
-    def list(self, asked: Asked) -> Reply:
+    def list(self, asked: Asked) -> HTTPReply:
         """`PATCH /alerts/`: with `top`, so many of the oldest that need looking at, and how many there are.
 
         Else all that satisfy the filters: `timeFilter` (days), `severityFilter` and `clientFilter` (lists),
@@ -90,18 +90,18 @@ class Alerts:
         agent = self._world.agents.get(it.agent_id)
         return agent.site.client.id if agent else None
 
-    def create(self, asked: Asked) -> Reply:
+    def create(self, asked: Asked) -> HTTPReply:
         """`POST /alerts/`: one of no agent; what is missing has a default."""
         fields = self._form.read(Fields.of(asked), partial=True)
         made = self._world.add_alert()
         self._change(made, fields)
         return said("ok")
 
-    def get(self, asked: Asked) -> Reply:
+    def get(self, asked: Asked) -> HTTPReply:
         """`GET /alerts/{id}/`."""
         return said(self._shape(self._alert(asked)))
 
-    def edit(self, asked: Asked) -> Reply:
+    def edit(self, asked: Asked) -> HTTPReply:
         """`PUT /alerts/{id}/`: `type` is `resolve`, `snooze` or `unsnooze`; without it any of its fields."""
         it, body = self._alert(asked), Fields.of(asked)
         if "type" not in body:
@@ -120,7 +120,7 @@ class Alerts:
                 refuse("There was an error in the request data")
         return said("ok")
 
-    def delete(self, asked: Asked) -> Reply:
+    def delete(self, asked: Asked) -> HTTPReply:
         """`DELETE /alerts/{id}/`: one that does not exist crashes the server, where the role is not asked."""
         number = int(asked.params["pk"])
         if number not in self._world.alerts and self._visibility.user(asked) is None:
@@ -128,7 +128,7 @@ class Alerts:
         del self._world.alerts[self._alert(asked).id]
         return said("ok")
 
-    def bulk(self, asked: Asked) -> Reply:
+    def bulk(self, asked: Asked) -> HTTPReply:
         """`POST /alerts/bulk/`: `resolve` or `snooze` several; ids that do not exist are passed over."""
         body = Fields.of(asked)
         action = body["bulk_action"]

@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Client, Site
-    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.replies import Asked, HTTPReply
 
     from .table import Row
 
-__all__ = ["Automation", "shown_client", "shown_site"]
+__all__ = ["AutomationView", "shown_client", "shown_site"]
 
 LISTED, MANAGED = "can_list_automation_policies", "can_manage_automation_policies"
 DEFAULTS = ("server_policy", "workstation_policy")
@@ -37,7 +37,7 @@ RESET = {
 }
 
 
-class Automation:
+class AutomationView:
     """`/automation/…`."""
 
     def __init__(self, backend: Backend) -> None:
@@ -74,15 +74,15 @@ class Automation:
             Route("DELETE", patch + "{id:int}/", self.delete_patch_policy, MANAGED),
         )
 
-    def all(self, _asked: Asked) -> Reply:
+    def all(self, _asked: Asked) -> HTTPReply:
         """`GET /automation/policies/`: without `alert_template` where there is none."""
         return said([self._listed(row) for row in self._database.policies])
 
-    def get(self, asked: Asked) -> Reply:
+    def get(self, asked: Asked) -> HTTPReply:
         """`GET /automation/policies/{id}/`."""
         return said(self._database.policies.get(asked.params["id"]))
 
-    def create(self, asked: Asked) -> Reply:
+    def create(self, asked: Asked) -> HTTPReply:
         """`POST /automation/policies/`: with `copyId` the other policy's checks and tasks too."""
         body = _object(asked)
         values = self._read(body)
@@ -118,7 +118,7 @@ class Automation:
             invalid(name="policy with this name already exists.")
         return values
 
-    def update(self, asked: Asked) -> Reply:
+    def update(self, asked: Asked) -> HTTPReply:
         """`PUT /automation/policies/{id}/`."""
         row = self._database.policies.get(asked.params["id"])
         before = row["active"], row["enforced"]
@@ -127,7 +127,7 @@ class Automation:
             self._database.policy_cache.forget_all()
         return said("ok")
 
-    def delete(self, asked: Asked) -> Reply:
+    def delete(self, asked: Asked) -> HTTPReply:
         """`DELETE /automation/policies/{id}/`: with its checks and tasks."""
         number = self._database.policies.remove(asked.params["id"])["id"]
         self._database.policy_cache.forget_all()
@@ -151,7 +151,7 @@ class Automation:
         for agent in world.agents.values():
             yield agent, "policy"
 
-    def related(self, asked: Asked) -> Reply:
+    def related(self, asked: Asked) -> HTTPReply:
         """`GET /automation/policies/{id}/related/`: an unknown one is 200 with an empty name."""
         row = self._database.policies.rows.get(int(asked.params["id"]))
         if row is None:
@@ -171,7 +171,7 @@ class Automation:
         defaults = {f"is_default_{name}": self._database.settings[name] == number for name in DEFAULTS}
         return said({"pk": number, "name": row["name"], **places, "agents": agents, **defaults})
 
-    def overview(self, asked: Asked) -> Reply:
+    def overview(self, asked: Asked) -> HTTPReply:
         """`GET /automation/policies/overview/`: by client and site; every site of a client that is shown."""
         world = self._backend.world
         return said(
@@ -194,23 +194,23 @@ class Automation:
         rows = self._database.policies.rows
         return {name: rows.get(getattr(place, name)) for name in DEFAULTS}
 
-    def checks(self, asked: Asked) -> Reply:
+    def checks(self, asked: Asked) -> HTTPReply:
         """`GET /automation/policies/{id}/checks/`."""
         number, all_tasks = self._database.policies.get(asked.params["id"])["id"], self._database.all_tasks()
         theirs = [row for row in self._database.checks if row["policy"] == number]
         return said([checks.shown(self._backend, row, all_tasks) for row in theirs])
 
-    def tasks(self, asked: Asked) -> Reply:
+    def tasks(self, asked: Asked) -> HTTPReply:
         """`GET /automation/policies/{id}/tasks/`."""
         number = self._database.policies.get(asked.params["id"])["id"]
         theirs = [row for row in self._database.tasks if row["policy"] == number]
         return said([tasks.shown(self._backend, row, {}) for row in theirs])
 
-    def check_status(self, asked: Asked) -> Reply:
+    def check_status(self, asked: Asked) -> HTTPReply:
         """`GET /automation/checks/{id}/status/`: where it ran."""
         return said(self._results("check", int(asked.params["id"])))
 
-    def task_status(self, asked: Asked) -> Reply:
+    def task_status(self, asked: Asked) -> HTTPReply:
         """`GET /automation/tasks/{id}/status/`: on all that have it, and where it ran once."""
         number = int(asked.params["id"])
         row = self._database.tasks.rows.get(number)
@@ -228,7 +228,7 @@ class Automation:
             if (kind, of) == (what, number) and pk in names
         ]
 
-    def run(self, asked: Asked) -> Reply:
+    def run(self, asked: Asked) -> HTTPReply:
         """`POST /automation/tasks/{id}/run/`: on every agent of its policy. Any number is answered 200."""
         row = self._database.tasks.rows.get(int(asked.params["id"]))
         if row is not None and row["policy"] is not None:
@@ -240,7 +240,7 @@ class Automation:
 
     # -- patch policies --------------------------------------------------------------------------------------
 
-    def create_patch_policy(self, asked: Asked) -> Reply:
+    def create_patch_policy(self, asked: Asked) -> HTTPReply:
         """`POST /automation/patchpolicy/`: a second of the same policy is made, and counts for nothing."""
         body = Fields.of(asked)
         policy = self._database.policies.get(body.whole("policy"))
@@ -249,7 +249,7 @@ class Automation:
         )
         return said("ok")
 
-    def update_patch_policy(self, asked: Asked) -> Reply:
+    def update_patch_policy(self, asked: Asked) -> HTTPReply:
         """`PUT /automation/patchpolicy/{id}/`: an agent's own too."""
         number = int(asked.params["id"])
         for agent in self._backend.world.agents.values():
@@ -259,12 +259,12 @@ class Automation:
         self._database.patch_policies.update(number, Fields.of(asked), asked.user)
         return said("ok")
 
-    def delete_patch_policy(self, asked: Asked) -> Reply:
+    def delete_patch_policy(self, asked: Asked) -> HTTPReply:
         """`DELETE /automation/patchpolicy/{id}/`."""
         self._database.patch_policies.remove(asked.params["id"])
         return said("ok")
 
-    def reset_patch_policies(self, asked: Asked) -> Reply:
+    def reset_patch_policies(self, asked: Asked) -> HTTPReply:
         """`POST /automation/patchpolicy/reset/`: of a `client`, a `site`, or of every agent there is."""
         body = Fields.of(asked)
         client, site = (body.whole(name) if name in body else None for name in ("client", "site"))

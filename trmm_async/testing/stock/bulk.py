@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from trmm_async.testing.routing import Route
-from trmm_async.testing.runner import Order
+from trmm_async.testing.runner import RunOrder
 
 from .dispatch import Dispatch
 from .runs import listed_words, shell_of
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from trmm_async.testing.backend import Backend
-    from trmm_async.testing.nouns import Agent, HistoryRow
-    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.nouns import Agent, RunRecord
+    from trmm_async.testing.replies import Asked, HTTPReply
 
-__all__ = ["Bulk"]
+__all__ = ["BulkView"]
 
 HINT = "Check the History tab on the agent to view the results."
 KINDS = {"servers": "server", "workstations": "workstation"}
@@ -36,7 +36,7 @@ KEEPS_SINCE = (0, 19, 4)
 """The first release that can store a script's output in a field or a note."""
 
 
-class Bulk:
+class BulkView:
     """`/agents/actions/bulk/`."""
 
     def __init__(self, backend: Backend) -> None:
@@ -49,7 +49,7 @@ class Bulk:
         """Return its calls."""
         return (Route("POST", "/agents/actions/bulk/", self.act, "can_run_bulk"),)
 
-    def act(self, asked: Asked) -> Reply:
+    def act(self, asked: Asked) -> HTTPReply:
         """`POST /agents/actions/bulk/`: answered as soon as the worker has its task."""
         body = Fields.of(asked)
         agents = self._chosen(asked, body)
@@ -102,15 +102,15 @@ class Bulk:
 
     # -- scripts and commands --------------------------------------------------------------------------------
 
-    def _command(self, body: Fields, agents: list[Agent], username: str) -> Reply:
+    def _command(self, body: Fields, agents: list[Agent], username: str) -> HTTPReply:
         shell, text, timeout = shell_of(body), str(body["cmd"]), whole(body["timeout"])
         as_user = bool(body["run_as_user"])
 
-        def make(agent: Agent) -> tuple[HistoryRow, Order]:
+        def make(agent: Agent) -> tuple[RunRecord, RunOrder]:
             row = self._world.journal.write(
                 agent.agent_id, type="cmd_run", username=username[:50], command=text
             )
-            return row, Order(
+            return row, RunOrder(
                 0, "bulk", (), timeout, command=text, shell=shell, history=row.id, username=username,
                 run_as_user=as_user, report=partial(self._dispatch.command_report, row),
             )  # fmt: skip
@@ -118,7 +118,7 @@ class Bulk:
         self._backend.runner.later(self._work(agents, make))
         return said(f"Command will now be run on {len(agents)} agents. {HINT}")
 
-    def _script(self, body: Fields, agents: list[Agent], username: str) -> Reply:
+    def _script(self, body: Fields, agents: list[Agent], username: str) -> HTTPReply:
         script = self._world.scripts.get(whole(body["script"]))
         if script is None:
             crash()
@@ -129,13 +129,13 @@ class Bulk:
         args, timeout = listed_words(body["args"]), whole(body["timeout"])
         as_user, env_vars = bool(body["run_as_user"]), listed_words(body["env_vars"])
 
-        def make(agent: Agent) -> tuple[HistoryRow, Order]:
+        def make(agent: Agent) -> tuple[RunRecord, RunOrder]:
             row = self._world.journal.write(
                 agent.agent_id, type="script_run", username=username[:50], script=script.id
             )
             row.custom_field = field if isinstance(field, int) and field else None
             row.collector_all_output, row.save_to_agent_note = bool(everything), bool(note)
-            return row, Order(
+            return row, RunOrder(
                 script.id, "bulk", args, timeout, history=row.id, username=username, env_vars=env_vars,
                 run_as_user=as_user, report=partial(self._dispatch.script_report, row),
             )  # fmt: skip
@@ -145,12 +145,12 @@ class Bulk:
             self._backend.runner.later(self._work(agents, make))
         return said(f"{script.name} will now be run on {len(agents)} agents. {HINT}")
 
-    async def _work(self, agents: list[Agent], make: Callable[[Agent], tuple[HistoryRow, Order]]) -> None:
+    async def _work(self, agents: list[Agent], make: Callable[[Agent], tuple[RunRecord, RunOrder]]) -> None:
         """Do what the server's worker does: all rows first, one after the other, then all orders.
 
         With the bus down there are only rows.
         """
-        orders: list[tuple[Agent, Order]] = []
+        orders: list[tuple[Agent, RunOrder]] = []
         clock = asyncio.get_running_loop().time
         due = clock()
         for agent in agents:

@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
     from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Agent, Check
-    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.replies import Asked, HTTPReply
 
     from .table import Row
 
-__all__ = ["Checks"]
+__all__ = ["ChecksView"]
 
 LISTED, MANAGED, RUN = "can_list_checks", "can_manage_checks", "can_run_checks"
 FIXED = ("check_type", "overridden_by_policy", "created_by", "created_time", "modified_by", "modified_time")
@@ -40,7 +40,7 @@ RUN_SECONDS = 15
 POINTS = 30
 
 
-class Checks:
+class ChecksView:
     """`/checks/…` and `/agents/{agent_id}/checks/`."""
 
     def __init__(self, backend: Backend) -> None:
@@ -68,7 +68,7 @@ class Checks:
 
     # -- looking ---------------------------------------------------------------------------------------------
 
-    async def all(self, asked: Asked) -> Reply:
+    async def all(self, asked: Asked) -> HTTPReply:
         """`GET /checks/`: all of them, the policies' too; without results, and slow."""
         tasks, pks = self._database.all_tasks(), {agent.pk for agent in self._visibility.agents(asked)}
         shows = [row for row in self._database.all_checks() if row["agent"] is None or row["agent"] in pks]
@@ -76,7 +76,7 @@ class Checks:
         await asyncio.sleep(len(rows) * self._backend.check_seconds)
         return said(rows)
 
-    def of_agent(self, asked: Asked) -> Reply:
+    def of_agent(self, asked: Asked) -> HTTPReply:
         """`GET /agents/{agent_id}/checks/`: with results, those that have run."""
         agent = self._world.agent(asked.params["agent_id"])
         tasks = self._database.all_tasks()
@@ -85,7 +85,7 @@ class Checks:
         rows = [*own, *given_checks(self._database, agent)]
         return said([shown(self._backend, row, tasks, agent) for row in rows])
 
-    def get(self, asked: Asked) -> Reply:
+    def get(self, asked: Asked) -> HTTPReply:
         """`GET /checks/{id}/`: without its result."""
         return said(shown(self._backend, self._check(asked), self._database.all_tasks()))
 
@@ -99,7 +99,7 @@ class Checks:
         self._visibility.check_agent(asked, self._world.agent(result.agent_id))
         return result
 
-    def history(self, asked: Asked) -> Reply:
+    def history(self, asked: Asked) -> HTTPReply:
         """`PATCH /checks/{result id}/history/`: one point every two minutes, newest first.
 
         `timeFilter` is a number of days, 0 for all; anything but a number is a 500.
@@ -114,7 +114,7 @@ class Checks:
 
     # -- changing --------------------------------------------------------------------------------------------
 
-    def create(self, asked: Asked) -> Reply:
+    def create(self, asked: Asked) -> HTTPReply:
         """`POST /checks/`: `agent` (its id here) or a `policy`, and `check_type`, must be there."""
         body = Fields.of(asked).plain()
         if "agent" in body:
@@ -152,7 +152,7 @@ class Checks:
         elif kind in {"cpuload", "memory"}:
             _examine_load(kind, Fields(values), same)
 
-    def update(self, asked: Asked) -> Reply:
+    def update(self, asked: Asked) -> HTTPReply:
         """`PUT /checks/{id}/`: its type stays as it is, whatever is sent."""
         row = self._check(asked)
         body = Fields.of(asked)
@@ -162,18 +162,18 @@ class Checks:
         self._database.check_changed(self._database.checks.update(asked.params["id"], given, asked.user))
         return said(f"{readable(self._backend, row)} was edited!")
 
-    def delete(self, asked: Asked) -> Reply:
+    def delete(self, asked: Asked) -> HTTPReply:
         """`DELETE /checks/{id}/`."""
         row = self._check(asked)
         self._database.drop_check(row)
         return said(f"{readable(self._backend, row)} was deleted!")
 
-    def reset(self, asked: Asked) -> Reply:
+    def reset(self, asked: Asked) -> HTTPReply:
         """`POST /checks/{result id}/reset/`: it passes, and its alert is resolved."""
         self._pass(self._checked(asked))
         return said("The check status was reset")
 
-    def reset_all(self, asked: Asked) -> Reply:
+    def reset_all(self, asked: Asked) -> HTTPReply:
         """`POST /checks/{agent_id}/resetall/`: the same for all checks of an agent."""
         agent = self._world.agent(asked.params["agent_id"])
         for row in self._database.checks_of(agent):
@@ -192,7 +192,7 @@ class Checks:
 
     # -- running ---------------------------------------------------------------------------------------------
 
-    async def run(self, asked: Asked) -> Reply:
+    async def run(self, asked: Asked) -> HTTPReply:
         """`POST /checks/{agent_id}/run/`: one that does not answer takes 15 seconds."""
         agent = self._world.agent(asked.params["agent_id"])
         if await self._backend.bus.silence(agent, RUN_SECONDS):
@@ -200,7 +200,7 @@ class Checks:
         self._run(agent)
         return said(f"Checks will now be run on {agent.hostname}")
 
-    def run_many(self, asked: Asked) -> Reply:
+    def run_many(self, asked: Asked) -> HTTPReply:
         """`POST /checks/{client or site}/{id}/csbulkrun/`: any other word is forbidden to everybody."""
         number, target = int(asked.params["id"]), asked.params["target"]
         if target not in {"client", "site"}:

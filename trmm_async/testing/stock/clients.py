@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
     from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Client
-    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.replies import Asked, HTTPReply
 
     from .view import Json
 
-__all__ = ["Clients"]
+__all__ = ["ClientsView"]
 
 POLICIES = ("server_policy", "workstation_policy", "alert_template")
 
 
-class Clients:
+class ClientsView:
     """`/clients/` and `/clients/sites/`, with one of each below them."""
 
     def __init__(self, backend: Backend) -> None:
@@ -56,13 +56,13 @@ class Clients:
 
     # -- clients ---------------------------------------------------------------------------------------------
 
-    def list(self, asked: Asked) -> Reply:
+    def list(self, asked: Asked) -> HTTPReply:
         """`GET /clients/`: by their names, with counts; those, and the sites, that the role shows."""
         named = sorted(self._world.clients.values(), key=lambda client: client.name)
         shown = [client for client in named if self._visibility.shows_client(asked, client)]
         return said([self._client(asked, client) | self._counts(client) for client in shown])
 
-    def create(self, asked: Asked) -> Reply:
+    def create(self, asked: Asked) -> HTTPReply:
         """`POST /clients/`: a client with its first site. Without the site: 500, and the client exists."""
         body = Fields.of(asked)
         name = self._client_name(body.inner("client"))
@@ -78,11 +78,11 @@ class Clients:
         self._visibility.show_to_maker(asked, "clients", made.id)
         return said(f"{made.name} was added")
 
-    def get(self, asked: Asked) -> Reply:
+    def get(self, asked: Asked) -> HTTPReply:
         """`GET /clients/{id}/`: without the list's counts."""
         return said(self._client(asked, self._asked_client(asked)))
 
-    def edit(self, asked: Asked) -> Reply:
+    def edit(self, asked: Asked) -> HTTPReply:
         """`PUT /clients/{id}/`: answered with a sentence in which the name was forgotten."""
         client, body = self._asked_client(asked), Fields.of(asked)
         changes = body.inner("client")
@@ -92,7 +92,7 @@ class Clients:
         custom_fields.edit(self._world, client, body.rows("custom_fields"))
         return said("{client} was updated")
 
-    def delete(self, asked: Asked) -> Reply:
+    def delete(self, asked: Asked) -> HTTPReply:
         """`DELETE /clients/{id}/`: with `move_to_site` in the query if it has agents, which move there."""
         client = self._asked_client(asked)
         words = (
@@ -104,12 +104,12 @@ class Clients:
 
     # -- sites -----------------------------------------------------------------------------------------------
 
-    def list_sites(self, asked: Asked) -> Reply:
+    def list_sites(self, asked: Asked) -> HTTPReply:
         """`GET /clients/sites/`: those that the role shows."""
         sites = self._world.sites.values()
         return said([_site(site) for site in sites if self._visibility.shows(asked, site)])
 
-    def create_site(self, asked: Asked) -> Reply:
+    def create_site(self, asked: Asked) -> HTTPReply:
         """`POST /clients/sites/`."""
         body = Fields.of(asked)
         fields = body.inner("site")
@@ -123,11 +123,11 @@ class Clients:
         self._visibility.show_to_maker(asked, "sites", made.id)
         return said(f"Site {made.name} was added!")
 
-    def get_site(self, asked: Asked) -> Reply:
+    def get_site(self, asked: Asked) -> HTTPReply:
         """`GET /clients/sites/{id}/`."""
         return said(_site(self._asked_site(asked)))
 
-    def edit_site(self, asked: Asked) -> Reply:
+    def edit_site(self, asked: Asked) -> HTTPReply:
         """`PUT /clients/sites/{id}/`: its name, and its client unless that would be left without a site."""
         site, body = self._asked_site(asked), Fields.of(asked)
         changes = body.inner("site")
@@ -143,7 +143,7 @@ class Clients:
         custom_fields.edit(self._world, site, body.rows("custom_fields"))
         return said("Site was edited")
 
-    def delete_site(self, asked: Asked) -> Reply:
+    def delete_site(self, asked: Asked) -> HTTPReply:
         """`DELETE /clients/sites/{id}/`: as with a client; the last site of one stays."""
         site = self._asked_site(asked)
         if len(self._world.sites_of(site.client.id)) == 1:

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trmm_async.testing.backend import Backend
-    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.replies import Asked, HTTPReply
 
-__all__ = ["Core"]
+__all__ = ["CoreView"]
 
 VERSION = "0.0.203"
 """Of the web interface, not of the server: what the recorded server says."""
 
 
-class Core:
+class CoreView:
     """`/` and `/core/version/`."""
 
     def __init__(self, _backend: Backend) -> None:
@@ -36,10 +36,10 @@ class Core:
             Route("GET", "/core/version/", self.version),
         )
 
-    def root(self, _asked: Asked) -> Reply:
+    def root(self, _asked: Asked) -> HTTPReply:
         """`GET /`: for anybody."""
         return said({"status": "ok"})
 
-    def version(self, _asked: Asked) -> Reply:
+    def version(self, _asked: Asked) -> HTTPReply:
         """`GET /core/version/`: with any valid key."""
         return said(VERSION)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from .table import Row
 
-__all__ = ["Database"]
+__all__ = ["StockDatabase"]
 
 MADE_CHECKS = 5_000_001
 MADE_TASKS = 1_001
@@ -39,7 +39,7 @@ CALLS_SINCE = (0, 19)
 WEEKDAY_BITS = {str(day): 1 << day for day in range(7)}
 
 
-class Database:
+class StockDatabase:
     """Every table; rows about what the world has are made when they are first looked at.
 
     `live` has the world's record of every check by its id: its state and when it last ran. `results` are the

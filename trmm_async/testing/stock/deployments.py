@@ -9,7 +9,7 @@ import uuid
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from trmm_async.testing.replies import Reply, iso
+from trmm_async.testing.replies import HTTPReply, iso
 from trmm_async.testing.routing import Route
 
 from .view import Fields, crash, refuse, said, whole
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .view import Json
 
-__all__ = ["Deployments"]
+__all__ = ["DeploymentsView"]
 
 AGENT = "2.11.0"
 RELEASES = "https://github.com/amidaware/rmmagent/releases/download"
@@ -34,7 +34,7 @@ UNSIGNED = (
 )
 
 
-class Deployments:
+class DeploymentsView:
     """`/clients/deployments/`, `/agents/installer/`, and the download at `/clients/{uid}/deploy/`."""
 
     def __init__(self, backend: Backend) -> None:
@@ -56,13 +56,13 @@ class Deployments:
             Route("GET", "/clients/{uid}/deploy/", self.download, public=True),
         )
 
-    def list(self, asked: Asked) -> Reply:
+    def list(self, asked: Asked) -> HTTPReply:
         """`GET /clients/deployments/`: all that have not been deleted, expired ones too."""
         shown = {number for number, site in self._world.sites.items() if self._visibility.shows(asked, site)}
         there = [each for each in self._world.deployments.values() if not each.revoked and each.site in shown]
         return said([self._shape(each) for each in there])
 
-    def create(self, asked: Asked) -> Reply:
+    def create(self, asked: Asked) -> HTTPReply:
         """`POST /clients/deployments/`: a sentence, never the new one. `client` is not looked at.
 
         Nor is it checked whether the agent type exists, or `expires` is in the future; but it must have an
@@ -85,18 +85,18 @@ class Deployments:
         made.mon_type, made.flags = str(body["agenttype"]), flags
         return said("The deployment was added successfully")
 
-    def nobody(self, _asked: Asked) -> Reply:
+    def nobody(self, _asked: Asked) -> HTTPReply:
         """`GET /clients/deployments/{id}/`: the path exists for deleting; reading fails on the server."""
         crash()
 
-    def delete(self, asked: Asked) -> Reply:
+    def delete(self, asked: Asked) -> HTTPReply:
         """`DELETE /clients/deployments/{id}/`."""
         stored = self._world.stored_deployment(int(asked.params["pk"]))
         self._visibility.check_site(asked, stored.site)
         stored.revoked = True
         return said("The deployment was deleted")
 
-    def download(self, asked: Asked) -> Reply:
+    def download(self, asked: Asked) -> HTTPReply:
         """`GET /clients/{uid}/deploy/`: the installer, for anybody; that it has expired does not matter."""
         uid = asked.params["uid"]
         try:
@@ -105,12 +105,12 @@ class Deployments:
             refuse("invalid")
         it = self._world.stored_deployment(found)
         if target := self._downloads.next_hop(asked.here, int(asked.row.query.get("hop", "0"))):
-            return Reply(302, content_type="text/html", headers={"Location": target})
+            return HTTPReply(302, content_type="text/html", headers={"Location": target})
         it.downloads += 1
         headers = {"Content-Disposition": f"attachment; filename={self._file_name(it)}"}
-        return Reply(200, self._downloads.content(it), "application/octet-stream", headers)
+        return HTTPReply(200, self._downloads.content(it), "application/octet-stream", headers)
 
-    def installer(self, asked: Asked) -> Reply:
+    def installer(self, asked: Asked) -> HTTPReply:
         """`POST /agents/installer/`: a command, or a script; the site is not looked up.
 
         Here no code signing token is set, which Linux and macOS need, nor is the vendor's service there.
@@ -137,7 +137,7 @@ class Deployments:
             + "".join(f" --{flag}" for flag in flags)
         )
         if method == "powershell":
-            return Reply(200, f"# {body['fileName']}\n{install}\n".encode(), "text/plain")
+            return HTTPReply(200, f"# {body['fileName']}\n{install}\n".encode(), "text/plain")
         command = f"{file} /VERYSILENT /SUPPRESSMSGBOXES && ping 127.0.0.1 -n 7 && {install}"
         return said({"cmd": command, "url": f"{RELEASES}/v{AGENT}/{file}"})
 

@@ -10,31 +10,31 @@ from dataclasses import replace
 from http.client import responses
 from typing import TYPE_CHECKING
 
-from trmm_async.testing.replies import Reply, html_reply, json_reply
+from trmm_async.testing.replies import HTTPReply, html_reply, json_reply
 
-from .agent_software import AgentSoftware
-from .agent_upkeep import AgentUpkeep
-from .agents import Agents
-from .alert_templates import AlertTemplates
-from .alerts import Alerts
-from .automation import Automation
-from .bulk import Bulk
-from .checks import Checks
-from .clients import Clients
-from .core import Core
-from .deployments import Deployments
-from .history import History
-from .library import Library
-from .live import Live
-from .login import Login
-from .logs import Logs
-from .people import People
-from .registry import Registry
-from .runs import Runs
-from .setup import Setup
-from .sockets import Sockets
-from .tasks import Tasks
-from .upkeep import Upkeep
+from .agent_software import AgentSoftwareView
+from .agent_upkeep import AgentUpkeepView
+from .agents import AgentsView
+from .alert_templates import AlertTemplatesView
+from .alerts import AlertsView
+from .automation import AutomationView
+from .bulk import BulkView
+from .checks import ChecksView
+from .clients import ClientsView
+from .core import CoreView
+from .deployments import DeploymentsView
+from .history import HistoryView
+from .library import LibraryView
+from .live import LiveView
+from .login import LoginView
+from .logs import LogsView
+from .people import PeopleView
+from .registry import RegistryView
+from .runs import RunsView
+from .setup import SetupView
+from .sockets import SocketsView
+from .tasks import TasksView
+from .upkeep import UpkeepView
 from .visibility import Visibility
 
 if TYPE_CHECKING:
@@ -51,12 +51,12 @@ if TYPE_CHECKING:
 
     from .view import View
 
-__all__ = ["VIEWS", "Stock"]
+__all__ = ["VIEWS", "StockServer"]
 
 VIEWS: tuple[Callable[[Backend], View], ...] = (
-    Core, Agents, Runs, History, Bulk, Clients, Deployments, Alerts, AlertTemplates,
-    Login, Sockets, AgentUpkeep, Checks, Tasks, Automation, Library, Live, AgentSoftware, Logs, Setup,
-    People, Registry, Upkeep,
+    CoreView, AgentsView, RunsView, HistoryView, BulkView, ClientsView, DeploymentsView, AlertsView,
+    AlertTemplatesView, LoginView, SocketsView, AgentUpkeepView, ChecksView, TasksView, AutomationView,
+    LibraryView, LiveView, AgentSoftwareView, LogsView, SetupView, PeopleView, RegistryView, UpkeepView,
 )  # fmt: skip
 """Of two patterns that fit a path the earlier one is meant."""
 
@@ -101,7 +101,7 @@ MODELS = {
 """What Django calls the things whose name in the world is not its own, but for the capital."""
 
 
-class Stock:
+class StockServer:
     """Presents a world as the unmodified server does."""
 
     def __init__(self, backend: Backend) -> None:
@@ -120,7 +120,7 @@ class Stock:
 
     def refusal(
         self, status: int, detail: str | None = None, headers: Mapping[str, str] | None = None
-    ) -> Reply:
+    ) -> HTTPReply:
         """Return `{"detail": ...}`, or the web page with which the server fails."""
         if status >= 500:
             return html_reply(status)
@@ -142,7 +142,7 @@ class Stock:
             return f"Request was throttled. Expected available in {math.ceil(denial.wait)} seconds."
         return None
 
-    def unknown(self, error: UnknownThingError) -> Reply:
+    def unknown(self, error: UnknownThingError) -> HTTPReply:
         """Return 404 that names the model."""
         model = MODELS.get(error.noun, error.noun.title().replace(" ", ""))
         return self.refusal(404, f"No {model} matches the given query.")
@@ -158,7 +158,7 @@ def _guarded(route: Route, visibility: Visibility) -> Route:
     if "{agent_id:agent}" not in route.pattern:
         return route
 
-    def handle(asked: Asked) -> Reply | Awaitable[Reply | web.StreamResponse]:
+    def handle(asked: Asked) -> HTTPReply | Awaitable[HTTPReply | web.StreamResponse]:
         visibility.check_path(asked)
         return route.handler(asked)
 

@@ -13,8 +13,8 @@ from .custom_fields import collect
 if TYPE_CHECKING:
     from trmm_async.testing.backend import Backend
     from trmm_async.testing.ledger import Run
-    from trmm_async.testing.nouns import Agent, HistoryRow
-    from trmm_async.testing.runner import Execution, Order
+    from trmm_async.testing.nouns import Agent, RunRecord
+    from trmm_async.testing.runner import Execution, RunOrder
 
 __all__ = ["Dispatch", "command_text", "script_text"]
 
@@ -27,17 +27,17 @@ class Dispatch:
         self._runner = backend.runner
         self._bus = backend.bus
 
-    def publish(self, agent: Agent, order: Order) -> Execution | None:
+    def publish(self, agent: Agent, order: RunOrder) -> Execution | None:
         """Send an order without waiting. None if it doesn't reach the agent; the server doesn't learn it."""
         return self._runner.start(agent, order) if self._bus.hears(agent) else None
 
-    async def post(self, agent: Agent, order: Order) -> None:
+    async def post(self, agent: Agent, order: RunOrder) -> None:
         """Send an order without waiting, once the server has reached the bus or has given up."""
         if not await self._bus.reached():
             return
         self.publish(agent, order)
 
-    async def ask(self, agent: Agent, order: Order, seconds: float) -> Run | str:
+    async def ask(self, agent: Agent, order: RunOrder, seconds: float) -> Run | str:
         """Send it and wait for the end; `"timeout"` after so many seconds of silence, or `"natsdown"`."""
         if word := await self._bus.silence(agent, seconds):
             return word
@@ -47,7 +47,7 @@ class Dispatch:
         late = execution.too_long and execution.limit >= seconds
         return "timeout" if run.lost or late else run
 
-    def script_report(self, row: HistoryRow, run: Run) -> None:
+    def script_report(self, row: RunRecord, run: Run) -> None:
         """Store the result of a script, and its output where the bulk action wants it."""
         row.script_results = {
             "id": row.id,
@@ -64,7 +64,7 @@ class Dispatch:
         if row.save_to_agent_note:
             self._world.journal.add_note(row.agent_id, username=row.agent_id, note=run.stdout)
 
-    def command_report(self, row: HistoryRow, run: Run) -> None:
+    def command_report(self, row: RunRecord, run: Run) -> None:
         """Store what a command printed."""
         agent = self._world.agents.get(row.agent_id)
         row.results = command_text(run, agent.plat if agent else "windows")

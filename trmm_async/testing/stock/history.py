@@ -18,15 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from trmm_async.testing.backend import Backend
-    from trmm_async.testing.nouns import HistoryRow
-    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.nouns import RunRecord
+    from trmm_async.testing.replies import Asked, HTTPReply
 
     from .view import Json
 
-__all__ = ["History"]
+__all__ = ["HistoryView"]
 
 
-class History:
+class HistoryView:
     """`/agents/history/`, `/agents/{agent_id}/history/` and `/agents/scripthistory/`."""
 
     def __init__(self, backend: Backend) -> None:
@@ -43,17 +43,17 @@ class History:
             Route("GET", "/agents/{agent_id:agent}/history/", self.one, may),
         )
 
-    def all(self, asked: Asked) -> Reply:
+    def all(self, asked: Asked) -> HTTPReply:
         """`GET /agents/history/`: every row of agents that the role shows, at once and in no order."""
         rows = _unordered(self._journal.history.values())
         return said([self._row(row) for row in rows if self._visibility.shows_by_id(asked, row.agent_id)])
 
-    def one(self, asked: Asked) -> Reply:
+    def one(self, asked: Asked) -> HTTPReply:
         """`GET /agents/{agent_id}/history/`: in no order either."""
         agent = self._world.agent(asked.params["agent_id"])
         return said([self._row(row) for row in _unordered(self._journal.history_of(agent.agent_id))])
 
-    def scripts(self, asked: Asked) -> Reply:
+    def scripts(self, asked: Asked) -> HTTPReply:
         """`GET /agents/scripthistory/`: scripts alone, newest first, all of them unless there is a `limit`.
 
         Those of every agent: the one list that the server does not cut down to what a role shows.
@@ -69,18 +69,18 @@ class History:
         rows.sort(key=lambda row: (row.time, row.id), reverse=True)
         return said([self._script_row(row) for row in rows[: _limit(query)]])
 
-    def _script_name(self, row: HistoryRow) -> str | None:
+    def _script_name(self, row: RunRecord) -> str | None:
         script = self._world.scripts.get(row.script or 0)
         return script.name if script else None
 
-    def _named(self, row: HistoryRow) -> Json:
+    def _named(self, row: RunRecord) -> Json:
         name = self._script_name(row)
         return {} if name is None else {"script_name": name}
 
-    def _pk(self, row: HistoryRow) -> int:
+    def _pk(self, row: RunRecord) -> int:
         return self._world.agent(row.agent_id).pk
 
-    def _row(self, row: HistoryRow) -> Json:
+    def _row(self, row: RunRecord) -> Json:
         return {
             "id": row.id,
             **self._named(row),
@@ -97,7 +97,7 @@ class History:
             "custom_field": row.custom_field,
         }
 
-    def _script_row(self, row: HistoryRow) -> Json:
+    def _script_row(self, row: RunRecord) -> Json:
         return {
             "id": row.id,
             "time": iso(row.time),
@@ -110,7 +110,7 @@ class History:
         }
 
 
-def _unordered(rows: Iterable[HistoryRow]) -> list[HistoryRow]:
+def _unordered(rows: Iterable[RunRecord]) -> list[RunRecord]:
     """Return rows as a database does without an order: a changed row may be anywhere."""
     return sorted(rows, key=lambda row: (row.id * 29 % 53, row.id))
 

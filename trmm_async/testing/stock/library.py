@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from trmm_async.testing.routing import Route
-from trmm_async.testing.runner import Order
+from trmm_async.testing.runner import RunOrder
 
 from .dispatch import Dispatch
 from .view import Fields, crash, invalid, refuse, said
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Script
-    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.replies import Asked, HTTPReply
 
     from .table import Row
 
-__all__ = ["Library"]
+__all__ = ["LibraryView"]
 
 LISTED, MANAGED = "can_list_scripts", "can_manage_scripts"
 TABLE = (
@@ -42,7 +42,7 @@ ENDINGS = {
 SNIPPET_NAME = re.compile(r"\{\{\s*([^{}.]+?)\s*\}\}")
 
 
-class Library:
+class LibraryView:
     """`/scripts/…`."""
 
     def __init__(self, backend: Backend) -> None:
@@ -72,7 +72,7 @@ class Library:
 
     # -- scripts ---------------------------------------------------------------------------------------------
 
-    def all(self, asked: Asked) -> Reply:
+    def all(self, asked: Asked) -> HTTPReply:
         """`GET /scripts/`: without hidden ones unless `showHiddenScripts=true`, by category."""
         query = asked.row.query
         community = query.get("showCommunityScripts", "true") not in {"", "false"}
@@ -85,12 +85,12 @@ class Library:
         rows.sort(key=lambda row: (row["category"] is None, str(row["category"])))
         return said([{name: row[name] for name in TABLE} for row in rows])
 
-    def get(self, asked: Asked) -> Reply:
+    def get(self, asked: Asked) -> HTTPReply:
         """`GET /scripts/{id}/`: with its text, without its type."""
         row = self._row(asked)
         return said({name: row[name] for name in ALONE})
 
-    def create(self, asked: Asked) -> Reply:
+    def create(self, asked: Asked) -> HTTPReply:
         """`POST /scripts/`: nothing has to be there, a name neither, nor has it to be a new one."""
         values = self._database.scripts.form.read(Fields.of(asked), partial=True)
         script = self._world.add_script(str(values.get("name", "")))
@@ -98,7 +98,7 @@ class Library:
         self._backend.activity.log(asked.user, "add", "script", f"{asked.user} added script {script.name}")
         return said(f"{script.name} was added!")
 
-    def update(self, asked: Asked) -> Reply:
+    def update(self, asked: Asked) -> HTTPReply:
         """`PUT /scripts/{id}/`: of a community script only `favorite`, or else `hidden`."""
         row, body = self._row(asked), Fields.of(asked)
         given = {name: body[name] for name in body}
@@ -117,7 +117,7 @@ class Library:
         script.description = str(values.get("description", script.description))
         self._database.script(script).update(values)
 
-    def delete(self, asked: Asked) -> Reply:
+    def delete(self, asked: Asked) -> HTTPReply:
         """`DELETE /scripts/{id}/`: with the checks that run it. A community script can't be."""
         row, script = self._row(asked), self._script(asked)
         if row["script_type"] == "builtin":
@@ -131,7 +131,7 @@ class Library:
         self._world.journal.forget_script(script.id)
         return said(f"{script.name} was deleted!")
 
-    def download(self, asked: Asked) -> Reply:
+    def download(self, asked: Asked) -> HTTPReply:
         """`GET /scripts/{id}/download/`: as JSON, a file's name and the text, with its snippets in it."""
         row = self._row(asked)
         code = str(row["script_body"])
@@ -148,22 +148,22 @@ class Library:
 
     # -- snippets --------------------------------------------------------------------------------------------
 
-    def snippets(self, _asked: Asked) -> Reply:
+    def snippets(self, _asked: Asked) -> HTTPReply:
         """`GET /scripts/snippets/`."""
         return said(list(self._database.snippets))
 
-    def create_snippet(self, asked: Asked) -> Reply:
+    def create_snippet(self, asked: Asked) -> HTTPReply:
         """`POST /scripts/snippets/`: `name` must be there, and be no other's."""
         given = Fields.of(asked)
         self._name_is_free(given)
         self._database.snippets.create(given, asked.user, partial=False)
         return said("Script snippet was saved successfully")
 
-    def get_snippet(self, asked: Asked) -> Reply:
+    def get_snippet(self, asked: Asked) -> HTTPReply:
         """`GET /scripts/snippets/{id}/`."""
         return said(self._database.snippets.get(asked.params["id"]))
 
-    def update_snippet(self, asked: Asked) -> Reply:
+    def update_snippet(self, asked: Asked) -> HTTPReply:
         """`PUT /scripts/snippets/{id}/`."""
         self._name_is_free(Fields.of(asked), asked.params["id"])
         self._database.snippets.update(asked.params["id"], Fields.of(asked), asked.user)
@@ -174,14 +174,14 @@ class Library:
         if any(row["name"] == given.get("name") for row in others):
             invalid(name="script snippet with this name already exists.")
 
-    def delete_snippet(self, asked: Asked) -> Reply:
+    def delete_snippet(self, asked: Asked) -> HTTPReply:
         """`DELETE /scripts/snippets/{id}/`."""
         self._database.snippets.remove(asked.params["id"])
         return said("Script snippet was deleted successfully")
 
     # -- trying out ------------------------------------------------------------------------------------------
 
-    async def test(self, asked: Asked) -> Reply:
+    async def test(self, asked: Asked) -> HTTPReply:
         """`POST /scripts/{agent_id}/test/`: runs a text that is not in the library, and answers an object.
 
         It is the one call with `stdout`, `stderr` and `retcode` apart. It waits for the timeout to the
@@ -195,7 +195,7 @@ class Library:
         names = ("stdout", "stderr", "retcode", "execution_time")
         return said({name: getattr(run, name) for name in names} | {"id": 0})
 
-    async def test_on_server(self, asked: Asked) -> Reply:
+    async def test_on_server(self, asked: Asked) -> HTTPReply:
         """`POST /core/serverscript/test/`: a text that begins with `#!`, on the server itself.
 
         Nothing is run here: it prints its arguments, as a script without a word about it does on an agent. A
@@ -219,14 +219,14 @@ class Library:
         return said({"stdout": printed, "stderr": "", "execution_time": "0.0018", "retcode": 0})
 
 
-def _order(body: Fields, user: str) -> Order:
+def _order(body: Fields, user: str) -> RunOrder:
     timeout, args, env_vars = body["timeout"], body["args"], body["env_vars"]
     code, shell, run_as_user = str(body["code"]), str(body["shell"]), bool(body["run_as_user"])
     if isinstance(timeout, bool) or not isinstance(timeout, int) or not isinstance(args, list):
         crash()
     if not isinstance(env_vars, list):
         crash()
-    return Order(
+    return RunOrder(
         script=0,
         output="test",
         args=tuple(str(arg) for arg in args),

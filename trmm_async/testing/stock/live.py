@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Agent
-    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.replies import Asked, HTTPReply
 
-__all__ = ["OUT_OF_REACH", "Live"]
+__all__ = ["OUT_OF_REACH", "LiveView"]
 
 OUT_OF_REACH = "Unable to contact the agent"
 PING_SECONDS = 7.5
@@ -33,7 +33,7 @@ SYSTEM_PIDS = (0, 4)
 MESH = "https://mesh.example.com"
 
 
-class Live:
+class LiveView:
     """`/agents/{agent_id}/…`: everything that needs the agent itself."""
 
     def __init__(self, backend: Backend) -> None:
@@ -60,18 +60,18 @@ class Live:
             Route("GET", one + "terminal-defaults/", self.terminal, "can_use_terminal"),
         )
 
-    async def ping(self, asked: Asked) -> Reply:
+    async def ping(self, asked: Asked) -> HTTPReply:
         """`GET …/ping/`: 200 in any case; to say `offline` takes 7.5 seconds."""
         agent = self._agent(asked)
         silence = await self._backend.bus.silence(agent, PING_SECONDS)
         return said({"name": agent.hostname, "status": "offline" if silence else "online"})
 
-    async def processes(self, asked: Asked) -> Reply:
+    async def processes(self, asked: Asked) -> HTTPReply:
         """`GET …/processes/`: within 5 seconds."""
         agent = await self._reached(asked, 5)
         return said(self._machines.processes(agent))
 
-    async def kill(self, asked: Asked) -> Reply:
+    async def kill(self, asked: Asked) -> HTTPReply:
         """`DELETE …/processes/{pid}/`: within 15 seconds; a process of the system itself can't be ended."""
         agent, pid = await self._reached(asked, 15), int(asked.params["pid"])
         if pid in SYSTEM_PIDS:
@@ -79,19 +79,19 @@ class Live:
         self._machines.kill(agent, pid)
         return said(f"Process with PID: {pid} was ended successfully")
 
-    async def event_log(self, asked: Asked) -> Reply:
+    async def event_log(self, asked: Asked) -> HTTPReply:
         """`GET …/eventlog/{name}/{days}/`: within 32 seconds, `Security` within 182."""
         name = asked.params["log"]
         agent = await self._reached(asked, SECURITY_LOG_SECONDS if name == "Security" else EVENT_LOG_SECONDS)
         return said(self._machines.event_log(agent, name))
 
-    async def reboot(self, asked: Asked) -> Reply:
+    async def reboot(self, asked: Asked) -> HTTPReply:
         """`POST …/reboot/`: within 10 seconds."""
         agent = await self._reached(asked, 10)
         agent.boot_time = self._world.clock()
         return said("ok")
 
-    async def reboot_later(self, asked: Asked) -> Reply:
+    async def reboot_later(self, asked: Asked) -> HTTPReply:
         """`PATCH …/reboot/`: at a `datetime` without seconds and without an offset; Windows only.
 
         The time is the agent's own, which is taken for UTC here. An agent that does not answer has the bare
@@ -112,13 +112,13 @@ class Live:
         self._backend.activity.plan(agent, "schedreboot", {"taskname": name, "time": str(when)})
         return said({"time": f"{when:%B %d, %Y at %I:%M %p}", "agent": agent.hostname, "task_name": name})
 
-    async def shut_down(self, asked: Asked) -> Reply:
+    async def shut_down(self, asked: Asked) -> HTTPReply:
         """`POST …/shutdown/`: within 10 seconds; the agent is then offline."""
         agent = await self._reached(asked, 10)
         self._world.go_offline(agent.agent_id)
         return said("ok")
 
-    async def recover(self, asked: Asked) -> Reply:
+    async def recover(self, asked: Asked) -> HTTPReply:
         """`POST …/recover/`: `mesh` within 60 seconds; an unknown `mode` is done at once.
 
         `tacagent` asks the mesh server, which the agent need not answer.
@@ -131,18 +131,18 @@ class Live:
             refuse(f"Unable to complete recovery: {word}")
         return said("Successfully completed recovery")
 
-    async def refresh(self, asked: Asked) -> Reply:
+    async def refresh(self, asked: Asked) -> HTTPReply:
         """`POST …/wmi/`: within 20 seconds."""
         await self._reached(asked, 20)
         return said("Agent WMI data refreshed successfully")
 
-    def wake(self, asked: Asked) -> Reply:
+    def wake(self, asked: Asked) -> HTTPReply:
         """`POST …/wol/`: through the mesh server, if its token is set; the agent need not be there."""
         if not self._backend.database.settings["mesh_token"]:
             refuse("non-hexadecimal number found in fromhex() arg at position 1")
         return said(f"Wake-on-LAN sent to {self._agent(asked).hostname}")
 
-    def mesh(self, asked: Asked) -> Reply:
+    def mesh(self, asked: Asked) -> HTTPReply:
         """`GET …/meshcentral/`: addresses with a login in them; they lead nowhere here."""
         agent = self._agent(asked)
         token = self._backend.machines.word(24)
@@ -155,12 +155,12 @@ class Live:
         where = {"status": agent.status, "client": site.client.name, "site": site.name}
         return said({"hostname": agent.hostname, **urls, **where})
 
-    async def recover_mesh(self, asked: Asked) -> Reply:
+    async def recover_mesh(self, asked: Asked) -> HTTPReply:
         """`POST …/meshcentral/recover/`: within 90 seconds."""
         agent = await self._reached(asked, 90)
         return said(f"Repaired mesh agent on {agent.hostname}")
 
-    def terminal(self, asked: Asked) -> Reply:
+    def terminal(self, asked: Asked) -> HTTPReply:
         """`GET …/terminal-defaults/`."""
         agent = self._agent(asked)
         shell = "cmd" if agent.plat == "windows" else "bash"

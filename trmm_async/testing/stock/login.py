@@ -1,7 +1,7 @@
 """Logging in to the stock server: the only way to the tokens that its WebSockets want.
 
-Below: `accounts.py` decides. Above: `Stock` adds the routes. The two steps are those of the real dashboard:
-the credentials are checked first, then given again with the second factor.
+Below: `accounts.py` decides. Above: `StockServer` adds the routes. The two steps are those of the real
+dashboard: the credentials are checked first, then given again with the second factor.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from trmm_async.testing.replies import AnsweredError, RefusedError, Reply, html_reply, iso, json_reply
+from trmm_async.testing.replies import AnsweredError, HTTPReply, RefusedError, html_reply, iso, json_reply
 from trmm_async.testing.routing import Route
 
 from .view import Fields, crash
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     from .accounts import User
 
-__all__ = ["Login"]
+__all__ = ["LoginView"]
 
 BAD = "Bad credentials"
 UNABLE = "Unable to log in with provided credentials."
 
 
-class Login:
+class LoginView:
     """The calls that start and end sessions."""
 
     def __init__(self, backend: Backend) -> None:
@@ -42,7 +42,7 @@ class Login:
             Route("POST", "/logout/", self.logout),
         )
 
-    def check(self, asked: Asked) -> Reply:
+    def check(self, asked: Asked) -> HTTPReply:
         """`POST /v2/checkcreds/`: whether a second factor is needed; without one, a short token."""
         self._admit(asked, "checkcreds")
         fields = Fields.of(asked)
@@ -58,7 +58,7 @@ class Login:
             return json_reply(200, {"expiry": iso(token.expires), "token": token.value, "totp": False})
         return json_reply(200, {"totp": True})
 
-    def login(self, asked: Asked) -> Reply:
+    def login(self, asked: Asked) -> HTTPReply:
         """`POST /v2/login/`: a token for five hours.
 
         A body without `twofactor` is a 500, and so is a user who has none set up.
@@ -82,13 +82,13 @@ class Login:
         answer = {"expiry": iso(token.expires), "token": token.value, "username": user.username, "name": None}
         return json_reply(200, answer)
 
-    def logout(self, asked: Asked) -> Reply:
+    def logout(self, asked: Asked) -> HTTPReply:
         """`POST /logout/`: ends the session of its token; with an API key it is a 500."""
         token = session_token(asked.raw.headers)
         if token is None:
             return html_reply(500)
         self._backend.accounts.end(token)
-        return Reply(204)
+        return HTTPReply(204)
 
     def _known(self, fields: Fields) -> User | None:
         return self._backend.accounts.check(str(fields.get("username")), str(fields.get("password")))

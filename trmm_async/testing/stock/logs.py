@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
     from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Agent, Site
-    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.replies import Asked, HTTPReply
 
     from .table import Row
 
-__all__ = ["Logs"]
+__all__ = ["LogsView"]
 
 LISTED, MANAGED = "can_list_pendingactions", "can_manage_pendingactions"
 MOST_DEBUG_ROWS = 1000
 DUE = {"agentupdate": "Next update cycle", "chocoinstall": "ASAP"}
 
 
-class Logs:
+class LogsView:
     """`/logs/…` and `/agents/{agent_id}/pendingactions/`."""
 
     def __init__(self, backend: Backend) -> None:
@@ -53,7 +53,7 @@ class Logs:
 
     # -- logs ------------------------------------------------------------------------------------------------
 
-    def audit(self, asked: Asked) -> Reply:
+    def audit(self, asked: Asked) -> HTTPReply:
         """`PATCH /logs/audit/`: one page and how many rows there are in all.
 
         `pagination` and its four keys must be there. A page past the end is the last one again, without a
@@ -108,7 +108,7 @@ class Logs:
         agent = self._world.agents.get(str(row["agent_id"]))
         return row | {"site": site_row(agent.site, self._world.clock()) if agent else None}
 
-    def debug(self, asked: Asked) -> Reply:
+    def debug(self, asked: Asked) -> HTTPReply:
         """`PATCH /logs/debug/`: at most 1000 rows, newest first; each filter is one value."""
         body = Fields.of(asked)
         wanted: list[Callable[[Row], bool]] = [
@@ -131,19 +131,19 @@ class Logs:
 
     # -- pending actions -------------------------------------------------------------------------------------
 
-    def actions(self, asked: Asked) -> Reply:
+    def actions(self, asked: Asked) -> HTTPReply:
         """`GET /logs/pendingactions/`."""
         rows = self._with_agents()
         return said(
             [self._action(row, agent) for row, agent in rows if self._visibility.shows(asked, agent.site)]
         )
 
-    def actions_of(self, asked: Asked) -> Reply:
+    def actions_of(self, asked: Asked) -> HTTPReply:
         """`GET /agents/{agent_id}/pendingactions/`."""
         wanted = self._world.agent(asked.params["agent_id"])
         return said([self._action(row, agent) for row, agent in self._with_agents() if agent is wanted])
 
-    async def cancel(self, asked: Asked) -> Reply:
+    async def cancel(self, asked: Asked) -> HTTPReply:
         """`DELETE /logs/pendingactions/{id}/`: a reboot only if the agent answers, within 10 s."""
         row = self._activity.actions.get(int(asked.params["id"]))
         agent = self._world.agents.get(str(row["agent"])) if row else None

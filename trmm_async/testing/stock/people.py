@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from trmm_async.testing.backend import Backend
-    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.replies import Asked, HTTPReply
 
-    from .accounts import Token
+    from .accounts import SessionToken
     from .table import Row
 
-__all__ = ["People"]
+__all__ = ["PeopleView"]
 
 LISTED, MANAGED = "can_list_accounts", "can_manage_accounts"
 ROLES, ROLES_MANAGED = "can_list_roles", "can_manage_roles"
@@ -40,7 +40,7 @@ BAD_NAME = (
 )
 
 
-class People:
+class PeopleView:
     """`/accounts/…`."""
 
     def __init__(self, backend: Backend) -> None:
@@ -105,17 +105,17 @@ class People:
 
     # -- users -----------------------------------------------------------------------------------------------
 
-    def users(self, asked: Asked) -> Reply:
+    def users(self, asked: Asked) -> HTTPReply:
         """`GET /accounts/users/`: all, or those with `search` in their name."""
         wanted = asked.row.query.get("search", "").lower()
         found = [user for user in self._accounts.users.values() if wanted in user.username.lower()]
         return said([self._shown(user) | {"social_accounts": []} for user in found])
 
-    def user(self, asked: Asked) -> Reply:
+    def user(self, asked: Asked) -> HTTPReply:
         """`GET /accounts/{id}/users/`."""
         return said(self._shown(self._user(asked.params["id"])))
 
-    def create_user(self, asked: Asked) -> Reply:
+    def create_user(self, asked: Asked) -> HTTPReply:
         """`POST /accounts/users/`: an unknown role is 404, and the user exists; a role in words is none."""
         body = Fields.of(asked)
         name, password, email = str(body["username"]), str(body["password"]), str(body["email"])
@@ -130,7 +130,7 @@ class People:
             self._give(user, self._roles.get(role))
         return said(name)
 
-    def update_user(self, asked: Asked) -> Reply:
+    def update_user(self, asked: Asked) -> HTTPReply:
         """`PUT /accounts/{id}/users/`: what is given, but never a password."""
         user = self._user(asked.params["id"])
         values = self._user_form.read(Fields.of(asked), partial=True)
@@ -145,7 +145,7 @@ class People:
             setattr(user, name, value)
         return said("ok")
 
-    def delete_user(self, asked: Asked) -> Reply:
+    def delete_user(self, asked: Asked) -> HTTPReply:
         """`DELETE /accounts/{id}/users/`: with the keys and sessions of the user."""
         user = self._user(asked.params["id"])
         del self._accounts.users[user.username]
@@ -154,14 +154,14 @@ class People:
             self._forget(key)
         return said("ok")
 
-    def set_password(self, asked: Asked) -> Reply:
+    def set_password(self, asked: Asked) -> HTTPReply:
         """`POST` on either path: another password. One's own needs no permission."""
         body = Fields.of(asked)
         user = self._user(body["id"], asked)
         user.password = str(body["password"])
         return said("ok")
 
-    def reset_totp(self, asked: Asked) -> Reply:
+    def reset_totp(self, asked: Asked) -> HTTPReply:
         """`PUT` on either path: no second factor any more."""
         user = self._user(Fields.of(asked)["id"], asked)
         user.totp_secret = None
@@ -203,7 +203,7 @@ class People:
         allowed = frozenset(name for name in PERMISSIONS if role and role[name])
         user.permissions = None if role and role["is_superuser"] else allowed
 
-    def roles(self, _asked: Asked) -> Reply:
+    def roles(self, _asked: Asked) -> HTTPReply:
         """`GET /accounts/roles/`."""
         for user in self._accounts.users.values():
             self._role_of(user)
@@ -215,18 +215,18 @@ class People:
     def _holders(self, row: Row) -> list[User]:
         return [user for user in self._accounts.users.values() if user.role == row["id"]]
 
-    def role(self, asked: Asked) -> Reply:
+    def role(self, asked: Asked) -> HTTPReply:
         """`GET /accounts/roles/{id}/`."""
         return said(self._counted(self._roles.get(asked.params["id"])))
 
-    def create_role(self, asked: Asked) -> Reply:
+    def create_role(self, asked: Asked) -> HTTPReply:
         """`POST /accounts/roles/`: by `name` alone it allows nothing; unknown words are passed over."""
         body = Fields.of(asked)
         self._name_is_free(self._roles, body, "role")
         self._roles.create(body, asked.user, partial=False)
         return said("Role was added")
 
-    def update_role(self, asked: Asked) -> Reply:
+    def update_role(self, asked: Asked) -> HTTPReply:
         """`PUT /accounts/roles/{id}/`: `name` must be there."""
         row, body = self._roles.get(asked.params["id"]), Fields.of(asked)
         self._name_is_free(self._roles, body, "role", row)
@@ -235,7 +235,7 @@ class People:
             self._give(user, row)
         return said("Role was edited")
 
-    def delete_role(self, asked: Asked) -> Reply:
+    def delete_role(self, asked: Asked) -> HTTPReply:
         """`DELETE /accounts/roles/{id}/`: in use or not; its users have none then."""
         row = self._roles.remove(asked.params["id"])
         for user in self._holders(row):
@@ -244,7 +244,7 @@ class People:
 
     # -- API keys --------------------------------------------------------------------------------------------
 
-    def api_keys(self, _asked: Asked) -> Reply:
+    def api_keys(self, _asked: Asked) -> HTTPReply:
         """`GET /accounts/apikeys/`: with the keys themselves."""
         self._look_at_keys()
         return said([self._key_shown(row) for row in self._keys])
@@ -262,7 +262,7 @@ class People:
     def _key_shown(self, row: Row) -> Row:
         return {"id": row["id"], "username": self._gate.user(str(row["key"])), **row}
 
-    def create_api_key(self, asked: Asked) -> Reply:
+    def create_api_key(self, asked: Asked) -> HTTPReply:
         """`POST /accounts/apikeys/`: for a `user` by number; the key is found by listing."""
         body = Fields.of(asked)
         self._look_at_keys()
@@ -273,7 +273,7 @@ class People:
         self._own(row)
         return said("The API Key was added")
 
-    def update_api_key(self, asked: Asked) -> Reply:
+    def update_api_key(self, asked: Asked) -> HTTPReply:
         """`PUT /accounts/apikeys/{id}/`: what is given, but never the key."""
         self._look_at_keys()
         row, body = self._keys.get(asked.params["id"]), Fields.of(asked)
@@ -282,7 +282,7 @@ class People:
         self._own(row)
         return said("The API Key was edited")
 
-    def delete_api_key(self, asked: Asked) -> Reply:
+    def delete_api_key(self, asked: Asked) -> HTTPReply:
         """`DELETE /accounts/apikeys/{id}/`."""
         self._look_at_keys()
         self._forget(str(self._keys.get(asked.params["id"])["key"]))
@@ -312,7 +312,7 @@ class People:
 
     # -- sessions --------------------------------------------------------------------------------------------
 
-    def sessions(self, asked: Asked) -> Reply:
+    def sessions(self, asked: Asked) -> HTTPReply:
         """`GET /accounts/users/{id}/sessions/`: those that have not ended."""
         user = self._user(asked.params["id"])
         tokens = self._tokens(user)
@@ -326,7 +326,7 @@ class People:
             ]
         )  # fmt: skip
 
-    def _tokens(self, user: User | None = None) -> Mapping[str, Token]:
+    def _tokens(self, user: User | None = None) -> Mapping[str, SessionToken]:
         now = self._world.clock()
         return {
             hashlib.sha512(token.value.encode()).hexdigest(): token
@@ -334,12 +334,12 @@ class People:
             if (user is None or token.user is user) and token.expires > now
         }
 
-    def end_sessions(self, asked: Asked) -> Reply:
+    def end_sessions(self, asked: Asked) -> HTTPReply:
         """`DELETE /accounts/users/{id}/sessions/`: all of one user; of none as well."""
         self._accounts.expire(self._user(asked.params["id"]).username)
         return said("ok")
 
-    def end_session(self, asked: Asked) -> Reply:
+    def end_session(self, asked: Asked) -> HTTPReply:
         """`DELETE /accounts/sessions/{digest}/`."""
         token = self._tokens().get(asked.params["digest"])
         if token is None:

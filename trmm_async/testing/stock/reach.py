@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from trmm_async.testing.nouns import Agent
     from trmm_async.testing.world import World
 
-    from .database import Database
+    from .database import StockDatabase
     from .table import Row
 
 __all__ = [
@@ -56,13 +56,13 @@ ORDER = ("diskspace", "ping", "cpuload", "memory", "winsvc", "script", "eventlog
 """The order of types in which the server lists what policies give."""
 
 
-def policies_of(database: Database, agent: Agent) -> list[Row]:
+def policies_of(database: StockDatabase, agent: Agent) -> list[Row]:
     """Return the active policies of an agent: its own, its site's, its client's and the default."""
     found = {row["id"]: row for row in policies_by_place(database, agent).values() if row and row["active"]}
     return list(found.values())
 
 
-def policies_by_place(database: Database, agent: Agent) -> dict[str, Row | None]:
+def policies_by_place(database: StockDatabase, agent: Agent) -> dict[str, Row | None]:
     """Return by where it is set which policy an agent has, active or not, the nearest place first."""
     kind = f"{agent.monitoring_type}_policy"
     site, client = agent.site, agent.site.client
@@ -81,7 +81,7 @@ def policies_by_place(database: Database, agent: Agent) -> dict[str, Row | None]
     return {place: row if row and not _excludes(row, agent) else None for place, row in found.items()}
 
 
-def template_of(database: Database, agent: Agent) -> Row | None:
+def template_of(database: StockDatabase, agent: Agent) -> Row | None:
     """Return the alert template of an agent.
 
     A policy's goes before that of the place at which the policy is set, but the server's own before the
@@ -105,7 +105,7 @@ def template_of(database: Database, agent: Agent) -> Row | None:
     return next((row for row in found if row["is_active"] and not _leaves_out(row, agent)), None)
 
 
-def patch_policy_of(database: Database, agent: Agent, own: Row) -> Row:
+def patch_policy_of(database: StockDatabase, agent: Agent, own: Row) -> Row:
     """Return an agent's patch policy: of its policies the first's that has one, but for its `own` words."""
     of_policy = {row["policy"]: row for row in reversed(list(database.patch_policies))}
     given = next(
@@ -125,7 +125,7 @@ def _template(policy: Row | None) -> object:
     return policy["alert_template"] if policy and policy["active"] else None
 
 
-def brief(database: Database, agent: Agent | None, what: str) -> Row | None:
+def brief(database: StockDatabase, agent: Agent | None, what: str) -> Row | None:
     """Return of an agent's template what stands with it, and with each check and task of its own."""
     row = template_of(database, agent) if agent else None
     return row and {"name": row["name"], **{f"always_{way}": row[f"{what}_always_{way}"] for way in ALWAYS}}
@@ -135,13 +135,13 @@ def _leaves_out(template: Row, agent: Agent) -> bool:
     return _excludes(template, agent) or bool(template[f"exclude_{agent.monitoring_type}s"])
 
 
-def reached_by(database: Database, world: World, policy: object) -> list[Agent]:
+def reached_by(database: StockDatabase, world: World, policy: object) -> list[Agent]:
     """Return the agents that a policy applies to."""
     agents = list(world.agents.values())
     return [agent for agent in agents if any(row["id"] == policy for row in policies_of(database, agent))]
 
 
-def given_checks(database: Database, agent: Agent) -> list[Row]:
+def given_checks(database: StockDatabase, agent: Agent) -> list[Row]:
     """Return the checks that policies give an agent, which the server remembers for a while.
 
     Checks of enforced policies go before its own of the same kind, those before the other policies'. Which
@@ -153,7 +153,7 @@ def given_checks(database: Database, agent: Agent) -> list[Row]:
     )
 
 
-def _find_checks(database: Database, agent: Agent, own: list[Row]) -> list[Row]:
+def _find_checks(database: StockDatabase, agent: Agent, own: list[Row]) -> list[Row]:
     for row in own:
         row["overridden_by_policy"] = False
     policies = policies_of(database, agent)
@@ -179,7 +179,7 @@ def _find_checks(database: Database, agent: Agent, own: list[Row]) -> list[Row]:
     return sorted(given, key=lambda row: ORDER.index(str(row["check_type"])))
 
 
-def given_tasks(database: Database, agent: Agent) -> list[Row]:
+def given_tasks(database: StockDatabase, agent: Agent) -> list[Row]:
     """Return the tasks that policies give an agent, for what it runs; they are remembered as well."""
 
     def find() -> list[Row]:
@@ -203,7 +203,7 @@ def _name(agent: Agent, what: str, *, alone: bool) -> str:
     return f"site_{agent.monitoring_type}_{agent.plat}_{agent.site.id}{policy}_{what}"
 
 
-def _runs_on(database: Database, row: Row, agent: Agent) -> bool:
+def _runs_on(database: StockDatabase, row: Row, agent: Agent) -> bool:
     """Tell whether a check does anything on what an agent runs: all but two kinds are for Windows."""
     kind = row["check_type"]
     if kind != "script":

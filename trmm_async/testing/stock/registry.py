@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Agent
-    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.replies import Asked, HTTPReply
 
     from .table import Row
 
-__all__ = ["Registry"]
+__all__ = ["RegistryView"]
 
 HIVES = (
     "HKEY_CLASSES_ROOT",
@@ -43,7 +43,7 @@ SIZES = {"REG_DWORD": 8, "REG_QWORD": 1}
 Values = dict[str, tuple[str, object]]
 
 
-class Registry:
+class RegistryView:
     """`/agents/{agent_id}/registry/…`."""
 
     def __init__(self, backend: Backend) -> None:
@@ -67,7 +67,7 @@ class Registry:
 
     # -- keys ------------------------------------------------------------------------------------------------
 
-    async def browse(self, asked: Asked) -> Reply:
+    async def browse(self, asked: Asked) -> HTTPReply:
         """`GET …/registry/`: `path`, and a page of the keys below it; null for none."""
         query = asked.row.query
         try:
@@ -98,7 +98,7 @@ class Registry:
     def _has_more(keys: dict[str, Values], path: str, name: str) -> bool:
         return path == "Computer" or any(key.startswith(f"{path}\\{name}\\") for key in keys)
 
-    async def create_key(self, asked: Asked) -> Reply:
+    async def create_key(self, asked: Asked) -> HTTPReply:
         """`POST …/create-key/`."""
         path = _needed(Fields.of(asked), "path", "Registry path is required")
         keys = await self._reached(asked)
@@ -107,7 +107,7 @@ class Registry:
         keys[path] = {}
         return said({"status": "success", "path": path})
 
-    async def rename_key(self, asked: Asked) -> Reply:
+    async def rename_key(self, asked: Asked) -> HTTPReply:
         """`POST …/rename-key/`: with all that is below it."""
         body = Fields.of(asked)
         needed = "Both 'old_path' and 'new_path' are required"
@@ -120,7 +120,7 @@ class Registry:
             keys[new + key[len(old) :]] = keys.pop(key)
         return said({"status": "success", "old_path": old, "new_path": new})
 
-    async def delete_key(self, asked: Asked) -> Reply:
+    async def delete_key(self, asked: Asked) -> HTTPReply:
         """`DELETE …/delete-key/`: `path` in the query; with all that is below it."""
         path = _needed(Fields(asked.row.query), "path", "Registry path is required")
         keys = await self._reached(asked)
@@ -133,15 +133,15 @@ class Registry:
 
     # -- values ----------------------------------------------------------------------------------------------
 
-    async def create_value(self, asked: Asked) -> Reply:
+    async def create_value(self, asked: Asked) -> HTTPReply:
         """`POST …/create-value/`: not over one that is there."""
         return await self._write(asked, "Create Value")
 
-    async def modify_value(self, asked: Asked) -> Reply:
+    async def modify_value(self, asked: Asked) -> HTTPReply:
         """`POST …/modify-value/`: one that is missing is made."""
         return await self._write(asked, "Modify Value")
 
-    async def _write(self, asked: Asked, what: str) -> Reply:
+    async def _write(self, asked: Asked, what: str) -> HTTPReply:
         body = Fields.of(asked)
         path = _needed(body, "path", "Registry path is required")
         name = _needed(body, "name", "Registry value name is required")
@@ -157,7 +157,7 @@ class Registry:
         values[name] = kind, _shown(kind, data, what)
         return said({"status": "success", "data": {"name": name, "type": kind, "data": values[name][1]}})
 
-    async def rename_value(self, asked: Asked) -> Reply:
+    async def rename_value(self, asked: Asked) -> HTTPReply:
         """`POST …/rename-value/`."""
         body = Fields.of(asked)
         path = _needed(body, "path", "Registry path is required")
@@ -171,7 +171,7 @@ class Registry:
         values[new] = values.pop(old)
         return said({"status": "success", "old_name": old, "new_name": new})
 
-    async def delete_value(self, asked: Asked) -> Reply:
+    async def delete_value(self, asked: Asked) -> HTTPReply:
         """`DELETE …/delete-value/`: `path` and `name` in the query."""
         query = Fields(asked.row.query)
         path = _needed(query, "path", "Registry path is required")

@@ -10,7 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from trmm_async.testing.routing import Route
-from trmm_async.testing.runner import Order
+from trmm_async.testing.runner import RunOrder
 
 from .custom_fields import collect
 from .dispatch import Dispatch, command_text, script_text
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from trmm_async.testing.backend import Backend
-    from trmm_async.testing.nouns import Agent, HistoryRow
-    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.nouns import Agent, RunRecord
+    from trmm_async.testing.replies import Asked, HTTPReply
 
-__all__ = ["Runs", "listed_words", "shell_of"]
+__all__ = ["RunsView", "listed_words", "shell_of"]
 
 SCRIPT_GRACE = 3
 """Seconds added to a script's timeout, for the agent and for the server alike."""
@@ -32,7 +32,7 @@ COMMAND_GRACE = 2
 """Seconds that the server waits for a command beyond the timeout that the agent keeps."""
 
 
-class Runs:
+class RunsView:
     """`/agents/{agent_id}/runscript/` and `/agents/{agent_id}/cmd/`."""
 
     def __init__(self, backend: Backend) -> None:
@@ -51,7 +51,7 @@ class Runs:
 
     # -- scripts ---------------------------------------------------------------------------------------------
 
-    async def script(self, asked: Asked) -> Reply:
+    async def script(self, asked: Asked) -> HTTPReply:
         """`POST /agents/{agent_id}/runscript/`; an unknown output mode is `forget`."""
         agent, body = self._world.agent(asked.params["agent_id"]), Fields.of(asked)
         script = self._world.script(body.whole("script"))
@@ -73,15 +73,15 @@ class Runs:
         return said(f"{script.name} will now be run on {agent.hostname}")
 
     @staticmethod
-    def _order(body: Fields, script: int, username: str) -> Order:
+    def _order(body: Fields, script: int, username: str) -> RunOrder:
         output, args = str(body["output"]), listed_words(body["args"])
         as_user, env_vars = bool(body["run_as_user"]), listed_words(body["env_vars"])
-        return Order(
+        return RunOrder(
             script, output, args, body.whole("timeout"), grace=SCRIPT_GRACE,
             username=username, env_vars=env_vars, run_as_user=as_user,
         )  # fmt: skip
 
-    async def _waited_for(self, agent: Agent, order: Order, body: Fields, username: str) -> str:
+    async def _waited_for(self, agent: Agent, order: RunOrder, body: Fields, username: str) -> str:
         """Run it and put its output where it is wanted; without an answer that is the word for none."""
         found = await self._dispatch.ask(agent, order, order.timeout + SCRIPT_GRACE)
         text = script_text(found)
@@ -98,7 +98,7 @@ class Runs:
             body["emails"]
 
     @staticmethod
-    def _on_server(row: HistoryRow) -> dict[str, object]:
+    def _on_server(row: RunRecord) -> dict[str, object]:
         """Run on the server itself, which has no scripts of these kinds to run here: it fails."""
         stderr = "Error: [Errno 8] Exec format error"
         result: dict[str, object] = {"stdout": "", "stderr": stderr, "execution_time": "0.0010", "retcode": 1}
@@ -107,7 +107,7 @@ class Runs:
 
     # -- commands --------------------------------------------------------------------------------------------
 
-    async def command(self, asked: Asked) -> Reply:
+    async def command(self, asked: Asked) -> HTTPReply:
         """`POST /agents/{agent_id}/cmd/`: what the command printed, or 400 after timeout and two seconds."""
         agent, body = self._world.agent(asked.params["agent_id"]), Fields.of(asked)
         timeout, shell = body.whole("timeout"), shell_of(body)
@@ -115,7 +115,7 @@ class Runs:
         row = self._world.journal.write(
             agent.agent_id, type="cmd_run", username=asked.user[:50], command=text
         )
-        order = Order(
+        order = RunOrder(
             0, "cmd", (), timeout, command=text, shell=shell, history=row.id, username=asked.user,
             run_as_user=as_user, report=partial(self._dispatch.command_report, row),
         )  # fmt: skip

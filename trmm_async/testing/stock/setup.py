@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
     from trmm_async.testing.backend import Backend
     from trmm_async.testing.nouns import Agent, Client, CustomField, Site
-    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.replies import Asked, HTTPReply
 
     from .table import Row
 
-__all__ = ["Setup"]
+__all__ = ["SetupView"]
 
 FIELDS, FIELDS_MANAGED = "can_view_customfields", "can_manage_customfields"
 KEYS, KEYS_MANAGED = "can_view_global_keystore", "can_edit_global_keystore"
@@ -34,7 +34,7 @@ NAMED = ("name", "model", "type", "options", "required")
 PLACEHOLDER = re.compile(r"\{\{\s*agent\.(\w+)\s*\}\}")
 
 
-class Setup:
+class SetupView:
     """`/core/…`."""
 
     def __init__(self, backend: Backend) -> None:
@@ -73,11 +73,11 @@ class Setup:
 
     # -- the server ------------------------------------------------------------------------------------------
 
-    def settings(self, _asked: Asked) -> Reply:
+    def settings(self, _asked: Asked) -> HTTPReply:
         """`GET /core/settings/`."""
         return said(self._settings)
 
-    def change_settings(self, asked: Asked) -> Reply:
+    def change_settings(self, asked: Asked) -> HTTPReply:
         """`PUT /core/settings/`: what was given; `block_local_user_logon` alone has no effect."""
         body = Fields.of(asked)
         if body.get("sso_enabled"):
@@ -98,15 +98,15 @@ class Setup:
         self._settings["block_local_user_logon"] = False
         return said("ok")
 
-    def dashboard(self, _asked: Asked) -> Reply:
+    def dashboard(self, _asked: Asked) -> HTTPReply:
         """`GET /core/dashinfo/`: with any valid key."""
         return said(DASHBOARD | {"trmm_version": self._backend.version})
 
-    def code_sign(self, _asked: Asked) -> Reply:
+    def code_sign(self, _asked: Asked) -> HTTPReply:
         """`GET /core/codesign/`: no token is set."""
         return said({"token": ""})
 
-    def clear_cache(self, _asked: Asked) -> Reply:
+    def clear_cache(self, _asked: Asked) -> HTTPReply:
         """`GET /core/clearcache/`: forgets what policies give, and what the throttles have counted."""
         self._database.policy_cache.forget_all()
         self._backend.gate.limits.reset()
@@ -114,19 +114,19 @@ class Setup:
 
     # -- custom fields ---------------------------------------------------------------------------------------
 
-    def fields(self, asked: Asked) -> Reply:
+    def fields(self, asked: Asked) -> HTTPReply:
         """`GET /core/customfields/`: all, or those of a `model`."""
         wanted = asked.row.query.get("model")
         return said([row for row in self._database.all_custom_fields() if wanted in {None, row["model"]}])
 
-    def fields_of(self, asked: Asked) -> Reply:
+    def fields_of(self, asked: Asked) -> HTTPReply:
         """`PATCH /core/customfields/`: those of the `model` in the body."""
         body = Fields.of(asked)
         if "model" not in body:
             refuse("The request was invalid")
         return said([row for row in self._database.all_custom_fields() if row["model"] == body["model"]])
 
-    def create_field(self, asked: Asked) -> Reply:
+    def create_field(self, asked: Asked) -> HTTPReply:
         """`POST /core/customfields/`: a name only once for each model."""
         body = Fields.of(asked)
         values = self._database.custom_fields.form.read(body, partial=True)
@@ -139,17 +139,17 @@ class Setup:
         self._apply(made, values)
         return said("ok")
 
-    def field(self, asked: Asked) -> Reply:
+    def field(self, asked: Asked) -> HTTPReply:
         """`GET /core/customfields/{id}/`."""
         return said(self._database.custom_field(self._field(asked)))
 
-    def update_field(self, asked: Asked) -> Reply:
+    def update_field(self, asked: Asked) -> HTTPReply:
         """`PUT /core/customfields/{id}/`."""
         field = self._field(asked)
         self._apply(field, self._database.custom_fields.form.read(Fields.of(asked), partial=True))
         return said("ok")
 
-    def delete_field(self, asked: Asked) -> Reply:
+    def delete_field(self, asked: Asked) -> HTTPReply:
         """`DELETE /core/customfields/{id}/`: with its values."""
         number, world = self._field(asked).id, self._world
         del world.custom_fields[number]
@@ -173,45 +173,45 @@ class Setup:
 
     # -- the key store and URL actions -----------------------------------------------------------------------
 
-    def keys(self, _asked: Asked) -> Reply:
+    def keys(self, _asked: Asked) -> HTTPReply:
         """`GET /core/keystore/`: with the values, however secret."""
         return said(list(self._database.keys))
 
-    def create_key(self, asked: Asked) -> Reply:
+    def create_key(self, asked: Asked) -> HTTPReply:
         """`POST /core/keystore/`."""
         self._database.keys.create(Fields.of(asked), asked.user)
         return said("ok")
 
-    def update_key(self, asked: Asked) -> Reply:
+    def update_key(self, asked: Asked) -> HTTPReply:
         """`PUT /core/keystore/{id}/`."""
         self._database.keys.update(asked.params["id"], Fields.of(asked), asked.user)
         return said("ok")
 
-    def delete_key(self, asked: Asked) -> Reply:
+    def delete_key(self, asked: Asked) -> HTTPReply:
         """`DELETE /core/keystore/{id}/`."""
         self._database.keys.remove(asked.params["id"])
         return said("ok")
 
-    def actions(self, _asked: Asked) -> Reply:
+    def actions(self, _asked: Asked) -> HTTPReply:
         """`GET /core/urlaction/`."""
         return said(list(self._database.url_actions))
 
-    def create_action(self, asked: Asked) -> Reply:
+    def create_action(self, asked: Asked) -> HTTPReply:
         """`POST /core/urlaction/`."""
         self._database.url_actions.create(Fields.of(asked), asked.user)
         return said("ok")
 
-    def update_action(self, asked: Asked) -> Reply:
+    def update_action(self, asked: Asked) -> HTTPReply:
         """`PUT /core/urlaction/{id}/`."""
         self._database.url_actions.update(asked.params["id"], Fields.of(asked), asked.user)
         return said("ok")
 
-    def delete_action(self, asked: Asked) -> Reply:
+    def delete_action(self, asked: Asked) -> HTTPReply:
         """`DELETE /core/urlaction/{id}/`."""
         self._database.url_actions.remove(asked.params["id"])
         return said("ok")
 
-    def run_action(self, asked: Asked) -> Reply:
+    def run_action(self, asked: Asked) -> HTTPReply:
         """`PATCH /core/urlaction/run/`: the address of an action for an agent; nothing is fetched.
 
         Only what is the agent's own (`{{agent.hostname}}`) is filled in here; the rest stays as it is.

@@ -1,7 +1,7 @@
 """The stock server's WebSockets: live commands, terminals, and the counts of the dashboard.
 
 Below: `events.py` keeps the connections, `accounts.py` knows whose a token is, `runner.py` runs commands.
-Above: `Stock` adds the route. What these sockets do was recorded from agents/consumers.py and
+Above: `StockServer` adds the route. What these sockets do was recorded from agents/consumers.py and
 core/consumers.py of the real server.
 """
 
@@ -13,9 +13,9 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING
 
-from trmm_async.testing.replies import RefusedError, Reply, html_reply
+from trmm_async.testing.replies import HTTPReply, RefusedError, html_reply
 from trmm_async.testing.routing import Route
-from trmm_async.testing.runner import Order
+from trmm_async.testing.runner import RunOrder
 
 from .dispatch import Dispatch
 from .terminals import Terminal
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .accounts import User
     from .losses import Frame
 
-__all__ = ["DASHBOARD", "Sockets"]
+__all__ = ["DASHBOARD", "SocketsView"]
 
 DASHBOARD = "dashinfo"
 """The name of the dashboard's sockets in the switches for event sockets."""
@@ -58,7 +58,7 @@ NO_BUS = "nats: no servers available for connection"
 UNREADABLE = {"error": "Invalid command payload"}
 
 
-class Sockets:
+class SocketsView:
     """Everything under `/ws/`."""
 
     def __init__(self, backend: Backend) -> None:
@@ -69,7 +69,7 @@ class Sockets:
         """Return the one call."""
         return (Route("GET", "/ws/{rest:rest}", self.open, public=True),)
 
-    async def open(self, asked: Asked) -> Reply | web.StreamResponse:
+    async def open(self, asked: Asked) -> HTTPReply | web.StreamResponse:
         """`GET /ws/…`: a socket, if the token is good; over plain HTTP there is nothing here."""
         if asked.raw.headers.get("Upgrade", "").lower() != "websocket":
             return html_reply(404)
@@ -96,7 +96,7 @@ class Sockets:
     async def _dashboard(self, asked: Asked, user: User | None) -> web.StreamResponse:
         if user is None:
             raise RefusedError(403)
-        return await self._backend.hub.serve(asked, DASHBOARD, Dashboard(self._backend, user))
+        return await self._backend.hub.serve(asked, DASHBOARD, DashboardSocket(self._backend, user))
 
     async def _commands(self, asked: Asked, user: User | None, agent_id: str) -> web.StreamResponse:
         if user is None:
@@ -128,7 +128,7 @@ class Sockets:
         return user.may(permission) and not self._backend.gate.forbidden[permission]
 
 
-class Dashboard:
+class DashboardSocket:
     """Tells a socket how many agents there are and how many of them are offline, again and again."""
 
     def __init__(self, backend: Backend, user: User) -> None:
@@ -212,7 +212,7 @@ class CommandLine:
             self._backend.hub.spawn(stream.lament())
         if not self._backend.bus.hears(self._agent):
             return
-        order = Order(
+        order = RunOrder(
             script=0, output="ws", args=(), timeout=stream.timeout, cmd_id=str(stream.cmd_id),
             grace=GRACE_SECONDS + 1, command=line, shell=shell, history=row.id, username=self._user.username,
             run_as_user=bool(fields.get("run_as_user")), printed=stream.printed,
@@ -306,6 +306,6 @@ def _version(words: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", words)[:3])
 
 
-def _refusal(status: int) -> Reply:
+def _refusal(status: int) -> HTTPReply:
     body = b"Internal Server Error" if status == 500 else b""
-    return Reply(status, body, "text/plain; charset=utf-8" if body else "text/plain")
+    return HTTPReply(status, body, "text/plain; charset=utf-8" if body else "text/plain")

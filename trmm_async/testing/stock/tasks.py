@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from trmm_async.testing.forms import wrong
 from trmm_async.testing.replies import iso
 from trmm_async.testing.routing import Route
-from trmm_async.testing.runner import Order
+from trmm_async.testing.runner import RunOrder
 
 from . import schedules
 from .checks import readable
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from trmm_async.testing.backend import Backend
     from trmm_async.testing.ledger import Run
     from trmm_async.testing.nouns import Agent
-    from trmm_async.testing.replies import Asked, Reply
+    from trmm_async.testing.replies import Asked, HTTPReply
 
     from .table import Row
 
-__all__ = ["Tasks", "perform", "shown"]
+__all__ = ["TasksView", "perform", "shown"]
 
 LISTED, MANAGED, RUN = "can_list_autotasks", "can_manage_autotasks", "can_run_autotasks"
 ONBOARDS = (2, 6, 0)
@@ -46,7 +46,7 @@ NEEDED = {
 }
 
 
-class Tasks:
+class TasksView:
     """`/tasks/…` and `/agents/{agent_id}/tasks/`."""
 
     def __init__(self, backend: Backend) -> None:
@@ -68,12 +68,12 @@ class Tasks:
             Route("GET", "/agents/{agent_id:agent}/tasks/", self.of_agent, LISTED),
         )
 
-    def all(self, asked: Asked) -> Reply:
+    def all(self, asked: Asked) -> HTTPReply:
         """`GET /tasks/`: all of them, the policies' too; without results."""
         rows, pks = self._database.all_tasks(), {agent.pk for agent in self._visibility.agents(asked)}
         return said([self._shown(row) for row in rows if row["agent"] is None or row["agent"] in pks])
 
-    def of_agent(self, asked: Asked) -> Reply:
+    def of_agent(self, asked: Asked) -> HTTPReply:
         """`GET /agents/{agent_id}/tasks/`: with results, those that have any; its policies' tasks too."""
         agent = self._world.agent(asked.params["agent_id"])
         own = [row for row in self._database.all_tasks() if row["agent"] == agent.pk]
@@ -82,7 +82,7 @@ class Tasks:
         given = [shown(self._backend, row, on_it) for row in given_tasks(self._database, agent)]
         return said([*(self._shown(row, result=True) for row in own), *given])
 
-    def get(self, asked: Asked) -> Reply:
+    def get(self, asked: Asked) -> HTTPReply:
         """`GET /tasks/{id}/`: without its result."""
         return said(self._shown(self._task(asked)))
 
@@ -94,7 +94,7 @@ class Tasks:
     def _shown(self, row: Row, *, result: bool = False) -> Row:
         return shown(self._backend, row, self._database.results if result else {})
 
-    def create(self, asked: Asked) -> Reply:
+    def create(self, asked: Asked) -> HTTPReply:
         """`POST /tasks/`: for an `agent`, by its id, or a `policy`; the answer is always the same."""
         body = Fields.of(asked).plain()
         self._database.all_tasks()
@@ -120,7 +120,7 @@ class Tasks:
         )
         return said(CREATED)
 
-    def update(self, asked: Asked) -> Reply:
+    def update(self, asked: Asked) -> HTTPReply:
         """`PUT /tasks/{id}/`: what was given; its schedule only together with the `task_type`."""
         row, body = self._task(asked), Fields.of(asked)
         values = self._database.tasks.form.read(body, partial=True)
@@ -134,7 +134,7 @@ class Tasks:
         self._database.task_changed(row)
         return said("The task was updated")
 
-    def delete(self, asked: Asked) -> Reply:
+    def delete(self, asked: Asked) -> HTTPReply:
         """`DELETE /tasks/{id}/`: of an agent when it has answered; of a policy at once, of both never."""
         row = self._task(asked)
         number, agent = int(str(row["id"])), self._database.agent_of(row)
@@ -155,7 +155,7 @@ class Tasks:
         first = self._database.first_result(number, agent)
         self._database.results.setdefault(number, first | {"sync_status": "synced" if hears else "initial"})
 
-    def run(self, asked: Asked) -> Reply:
+    def run(self, asked: Asked) -> HTTPReply:
         """`POST /tasks/{id}/run/`: on its agent, or a policy's task on the agent whose `agent_id` is given.
 
         The answer comes before anything has run, and is the same if nothing does.
@@ -192,10 +192,10 @@ async def perform(backend: Backend, row: Row, agent: Agent) -> None:
     result |= _outcome(runs) | {"last_run": iso(backend.world.clock())}
 
 
-def _order(action: Row) -> Order:
+def _order(action: Row) -> RunOrder:
     command = action.get("command")
     args = action.get("script_args")
-    return Order(
+    return RunOrder(
         script=int(str(action.get("script") or 0)),
         output="task",
         args=tuple(str(arg) for arg in args) if isinstance(args, list) else (),

@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from trmm_async.testing.runner import Order
+from trmm_async.testing.runner import RunOrder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,7 +113,7 @@ class Terminal:
         agent = self._agent
         if agent is None or not self._backend.bus.hears(agent):
             return
-        order = Order(
+        order = RunOrder(
             script=0, output="terminal", args=(), timeout=SECONDS, command=line, shell=self._shell or "",
             username=self._user.username, printed=lambda chunk: self._print(subscriber, chunk),
         )  # fmt: skip

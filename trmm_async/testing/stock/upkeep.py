@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trmm_async.testing.replies import Reply
+from trmm_async.testing.replies import HTTPReply
 from trmm_async.testing.routing import Route
 
 from .setup_rows import MON_TOKEN
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from trmm_async.testing.backend import Backend
     from trmm_async.testing.replies import Asked
 
-__all__ = ["Upkeep"]
+__all__ = ["UpkeepView"]
 
 LISTED, MANAGED = "can_view_schedules", "can_manage_schedules"
 NO_MAIL = "There needs to be at least one email recipient configured"
@@ -28,7 +28,7 @@ NO_SMS = "All fields are required, including at least 1 recipient"
 LATEST_AGENT = "2.11.0"
 
 
-class Upkeep:
+class UpkeepView:
     """The rest of `/core/…`."""
 
     def __init__(self, backend: Backend) -> None:
@@ -53,7 +53,7 @@ class Upkeep:
 
     # -- maintenance -----------------------------------------------------------------------------------------
 
-    def maintain(self, asked: Asked) -> Reply:
+    def maintain(self, asked: Asked) -> HTTPReply:
         """`POST /core/servermaintenance/`: unknown tables are passed over."""
         body = Fields.of(asked)
         action = body.get("action")
@@ -89,13 +89,13 @@ class Upkeep:
 
     # -- mail, messages and how it is ------------------------------------------------------------------------
 
-    def email(self, _asked: Asked) -> Reply:
+    def email(self, _asked: Asked) -> HTTPReply:
         """`POST /core/emailtest/`."""
         if not self._database.settings["email_alert_recipients"]:
             refuse(NO_MAIL)
         return said("Email test ok!")
 
-    def sms(self, _asked: Asked) -> Reply:
+    def sms(self, _asked: Asked) -> HTTPReply:
         """`POST /core/smstest/`."""
         settings = self._database.settings
         needed = ("twilio_number", "twilio_account_sid", "twilio_auth_token", "sms_alert_recipients")
@@ -103,12 +103,12 @@ class Upkeep:
             refuse(NO_SMS)
         return said("SMS Test sent successfully!")
 
-    def status(self, asked: Asked) -> Reply:
+    def status(self, asked: Asked) -> HTTPReply:
         """`GET /core/v2/status/`: by a token of its own; refusals are plain text that says it is HTML."""
         token = asked.row.headers.get("x-mon-token")
         if token != MON_TOKEN:
             words = "Missing X-Mon-Token header\n" if token is None else "Not authenticated\n"
-            return Reply(401, words.encode(), "text/html; charset=utf-8")
+            return HTTPReply(401, words.encode(), "text/html; charset=utf-8")
         services = ("mesh", "daphne", "celery", "celerybeat", "redis", "nats", "nats-api")
         return said(
             {
@@ -125,11 +125,11 @@ class Upkeep:
 
     # -- schedules -------------------------------------------------------------------------------------------
 
-    def schedules(self, _asked: Asked) -> Reply:
+    def schedules(self, _asked: Asked) -> HTTPReply:
         """`GET /core/schedules/`."""
         return said(list(self._database.schedules))
 
-    def create(self, asked: Asked) -> Reply:
+    def create(self, asked: Asked) -> HTTPReply:
         """`POST /core/schedules/`: answers the new one; the database misses a `run_time`."""
         body = Fields.of(asked)
         values = self._database.schedules.form.read(body, partial=True)
@@ -137,10 +137,10 @@ class Upkeep:
             crash()
         return said(self._database.schedules.add(values, asked.user))
 
-    def update(self, asked: Asked) -> Reply:
+    def update(self, asked: Asked) -> HTTPReply:
         """`PUT /core/schedules/{id}/`."""
         return said(self._database.schedules.update(asked.params["id"], Fields.of(asked), asked.user))
 
-    def delete(self, asked: Asked) -> Reply:
+    def delete(self, asked: Asked) -> HTTPReply:
         """`DELETE /core/schedules/{id}/`: answers its id."""
         return said(self._database.schedules.remove(asked.params["id"])["id"])

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, NoReturn, Protocol
 from urllib.parse import parse_qsl
 
-from trmm_async.testing.replies import AnsweredError, RefusedError, Reply, html_reply, json_reply
+from trmm_async.testing.replies import AnsweredError, HTTPReply, RefusedError, html_reply, json_reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ class View(Protocol):
         ...
 
 
-def said(payload: object) -> Reply:
+def said(payload: object) -> HTTPReply:
     """Answer 200 with this value, which is a sentence for most writes."""
     return json_reply(200, payload)
 
