@@ -8,8 +8,10 @@ import itertools
 import json
 import pickle
 import re
+import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, get_args, get_origin
 
 import msgspec
@@ -225,14 +227,20 @@ class TestOutcomes:
         assert outcomes.Counts(done=1, failed=20, unknown=300, skipped=4000, pending=50000).total == 54321
 
 
+@cache
+def _classes(module: str) -> dict[str, ast.ClassDef]:
+    """`inspect.getsource` of a class would parse its whole module for each."""
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+
+
 def _explained(kind: type) -> set[str]:
     """The fields that a class says something about: below them, under `Attributes:`, or in its docstring."""
     told: set[str] = set()
     for base in kind.__mro__:
         if not base.__module__.startswith("trmm_async."):
             continue
-        node = ast.parse(inspect.getsource(base)).body[0]
-        assert isinstance(node, ast.ClassDef)
+        node = _classes(base.__module__)[base.__name__]
         for field, below in itertools.pairwise(node.body):
             is_text = isinstance(below, ast.Expr) and isinstance(getattr(below.value, "value", None), str)
             if is_text and isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
