@@ -119,8 +119,7 @@ def test_no_class_has_the_name_of_another() -> None:
     """But for the client without await, and what TRMM is about, which the simulator has, too, for itself."""
     places: dict[str, list[str]] = {}
     for path in (ROOT / "trmm_async").rglob("*.py"):
-        for node in ast.parse(path.read_text()).body:
-            if isinstance(node, ast.ClassDef):
-                places.setdefault(node.name, []).append(str(path.relative_to(ROOT / "trmm_async")))
+        for name in re.findall(r"^class (\w+)", path.read_text(), re.MULTILINE):
+            places.setdefault(name, []).append(str(path.relative_to(ROOT / "trmm_async")))
     twice = {name: rooms for name, rooms in places.items() if len(rooms) > 1}
     assert twice.keys() == {"TRMM", *NOUNS.split()}, twice
