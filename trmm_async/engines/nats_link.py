@@ -1,11 +1,11 @@
-"""One connection to a NATS server: requests, and inboxes that are listened to; failures are two of ours.
+"""One connection to a NATS server: requests and inboxes. It fails by `NatsAwayError` or `NatsRefusedError`.
 
-The only room that knows the library `nats`. Of its errors nothing gets out, neither as a cause nor as a
-context: the frames of a connection hold the password.
+The only module that imports the library `nats`. None of the library's errors leaves it, neither as a cause
+nor as a context: the frames of their tracebacks hold the password.
 
-It connects again by itself in no case: after a reconnection a subscription may have missed something, and who
-reads has to know. The library's own end of a connection is not used either: it writes what is still to be
-sent first, and where that fails nobody is told that the connection is over.
+The connection is never restored by the library. After a reconnection a subscription may have missed messages,
+and its reader must learn that. The library's own way to close is not used either: it writes first what is
+still to be sent, and if that fails, nobody learns that the connection has ended.
 """
 
 import asyncio
@@ -37,11 +37,11 @@ _TASKS: Final = ("_reading_task", "_ping_interval_task", "_flusher_task")
 
 
 class NatsAwayError(EngineAwayError):
-    """A NATS server can't be reached, or does not work at present."""
+    """The NATS server can't be reached, or does not answer."""
 
 
 class NatsRefusedError(EngineRefusedError):
-    """A NATS server refuses, and will go on to."""
+    """The NATS server refuses, and would refuse the next attempt, too."""
 
 
 class NobodyThereError(NatsAwayError):
@@ -49,7 +49,7 @@ class NobodyThereError(NatsAwayError):
 
 
 class Message(NamedTuple):
-    """What has come: where to answer, what it holds, and its status (three digits; empty for a message)."""
+    """A message that arrived. `reply` is where to answer; `status` has three digits, or is empty."""
 
     reply: str
     data: bytes
@@ -58,7 +58,7 @@ class Message(NamedTuple):
 
 
 class Inbox:
-    """Where answers arrive in their order; made by `NatsLink.inbox`."""
+    """Receives answers in their order. Made by `NatsLink.inbox`."""
 
     def __init__(self, subject: str) -> None:
         self.subject = subject
@@ -66,27 +66,27 @@ class Inbox:
 
     @property
     def has_more(self) -> bool:
-        """Whether something has come that was not taken."""
+        """Whether a message has arrived that was not read yet."""
         return not self._waiting.empty()
 
     def put(self, message: Message | None) -> None:
-        """One has come; None: the connection has ended."""
+        """Add a message; None says that the connection has ended."""
         self._waiting.put_nowait(message)
 
     async def next(self, wait: float) -> Message | None:
-        """The next, waited for so many seconds; None if none came.
+        """Return the next message, or None if none arrives within this many seconds.
 
         Raises:
-            NatsAwayError: the connection has ended; what had come before it was given before.
+            NatsAwayError: the connection has ended, and all messages from before its end were returned.
         """
         if self._waiting.empty():
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait):
-                    return self._told(await self._waiting.get())
+                    return self._checked(await self._waiting.get())
             return None
-        return self._told(self._waiting.get_nowait())
+        return self._checked(self._waiting.get_nowait())
 
-    def _told(self, message: Message | None) -> Message:
+    def _checked(self, message: Message | None) -> Message:
         if message is None:
             self.put(None)
             raise NatsAwayError("the connection was lost")
@@ -94,7 +94,7 @@ class Inbox:
 
 
 class _Client(Client):
-    """The library's connection, which ends once and says why."""
+    """The library's connection. It ends once, and reports why to `ended`."""
 
     def __init__(self, ended: Callable[[str], None], is_encrypted: bool) -> None:
         super().__init__()
@@ -108,23 +108,26 @@ class _Client(Client):
         self._ended(err_msg.strip("'"))
 
     def _connect_command(self) -> bytes:
-        # The server alone says whether TLS is spoken: not who we are in plain text, if it was to be.
+        # Whether the connection is encrypted depends on the server's greeting alone. If it should be and
+        # isn't, the password must not be sent.
         if self._is_encrypted and not self._server_info.get("tls_required"):
             raise faults.Error("TLS is not offered by this server: its URL would begin with nats://")
         return super()._connect_command()
 
 
 class NatsLink:
-    """One connection, opened when it is needed and again after it broke. Belongs to one event loop.
+    """One connection, opened for the first request, and for the next one after it was lost.
+
+    It belongs to one event loop.
 
     Args:
-        address: where.
-        patience: seconds that connecting, or one request, may take.
+        address: the server's address.
+        answers_within: seconds that connecting, or one request, may take.
     """
 
-    def __init__(self, address: EngineAddress, *, patience: float = 2.0) -> None:
+    def __init__(self, address: EngineAddress, *, answers_within: float = 2.0) -> None:
         self.address = address
-        self._patience = patience
+        self._answers_within = answers_within
         self._client: _Client | None = None
         self._opening = asyncio.Lock()
         self._prefix = ""
@@ -142,24 +145,24 @@ class NatsLink:
 
     @property
     def max_payload(self) -> int:
-        """How many bytes a message may have, headers and all."""
+        """The most bytes that a message may have, with its headers."""
         return max(_LEAST_PAYLOAD, self._client.max_payload) if self._client is not None else _LEAST_PAYLOAD
 
     async def ask(self, subject: str, asked: object = None) -> dict[str, Any]:
-        """Ask JetStream's interface: an object of JSON, and one as the answer.
+        """Send a request with a JSON object to the JetStream API; return the JSON object of the answer.
 
         Raises:
-            NatsAwayError: no answer; it may have been carried out or not.
-            NatsRefusedError: it refuses.
-            NobodyThereError: nobody answers.
+            NatsAwayError: no answer came. The request may have been carried out.
+            NatsRefusedError: the server refuses.
+            NobodyThereError: nothing listens on this subject.
         """
         body = b"" if asked is None else json.dumps(asked).encode()
         return read_json((await self.request(subject, body, {})).data)
 
     async def request(self, subject: str, data: bytes, headers: Mapping[str, str]) -> Message:
-        """Send a message; the answer to it.
+        """Send a message and return the answer.
 
-        Cancelled, it may have been carried out or not; an answer that comes late is nobody's.
+        If this is cancelled, the request may have been carried out. A late answer is dropped.
 
         Raises:
             NatsAwayError, NatsRefusedError, NobodyThereError: as `ask`.
@@ -185,7 +188,7 @@ class NatsLink:
         return answer
 
     async def inbox(self) -> Inbox:
-        """A place for answers to `send`, for as long as this connection lasts. Raises as `ask`."""
+        """Make an inbox for the answers to `send`. It ends with this connection. Raises as `ask` does."""
 
         async def work(client: _Client) -> Inbox:
             inbox = Inbox(client.new_inbox())
@@ -193,7 +196,8 @@ class NatsLink:
             async def heard(message: Msg) -> None:
                 inbox.put(_message(message))
 
-            # Whoever listens has asked for a bounded number of bytes: the library must drop none of them.
+            # The reader asks for a bounded number of bytes, so the library's own bounds, at which it drops
+            # messages, are switched off.
             listening = await client.subscribe(
                 inbox.subject, cb=heard, pending_bytes_limit=0, pending_msgs_limit=0
             )
@@ -204,7 +208,7 @@ class NatsLink:
         return found
 
     async def send(self, subject: str, data: bytes, inbox: Inbox) -> None:
-        """Send it; what is answered comes to the inbox. Raises as `ask`."""
+        """Send a message whose answers go to the inbox. Raises as `ask` does."""
 
         async def work(client: _Client) -> None:
             if inbox not in self._inboxes:
@@ -214,14 +218,14 @@ class NatsLink:
         await self._guarded(work)
 
     async def leave(self, inbox: Inbox) -> None:
-        """Listen there no more."""
+        """Close an inbox."""
         listening = self._inboxes.pop(inbox, None)
         if listening is not None and self._is_open:
             with suppress(faults.Error, OSError):
                 await listening.unsubscribe()
 
     async def aclose(self) -> None:
-        """Drop the connection. A later request opens another."""
+        """Drop the connection. A later request opens another one."""
         client, self._client = self._client, None
         self._generation += 1
         self._end("the connection was closed")
@@ -229,7 +233,7 @@ class NatsLink:
             await _drop(client)
 
     def _end(self, why: str) -> None:
-        """The connection is over, for all who wait."""
+        """Tell all who wait for an answer or a message that the connection has ended."""
         self._why = self._why or why
         for answer in self._answers.values():
             if not answer.done():
@@ -249,12 +253,12 @@ class NatsLink:
         away = refused = ""
         before = cancellations()
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(self._answers_within):
                 found = await work(await self._connected())
                 check_swallowed(before)
                 return found
         except (TimeoutError, faults.TimeoutError):
-            away = f"no answer within {self._patience:g} s"
+            away = f"no answer within {self._answers_within:g} s"
             await self.aclose()
         except (faults.Error, OSError, ValueError, EOFError) as error:
             said = self.address.scrub(str(error) or type(error).__name__).removeprefix("nats: ")
@@ -264,7 +268,7 @@ class NatsLink:
                 away = said
             await self.aclose()
         check_swallowed(before)
-        # Here, so that the library's error is no context of ours.
+        # Raised outside of the handler, so that the library's error is not its context.
         raise NatsRefusedError(refused) if refused else NatsAwayError(away)
 
     async def _connected(self) -> _Client:
@@ -286,7 +290,7 @@ class NatsLink:
         problems: list[Exception] = []
 
         async def note(error: Exception) -> None:
-            # The library would log it, with all that its frames hold.
+            # Without this callback the library logs the error, with all that its frames hold.
             problems.append(error)
 
         async def heard(message: Msg) -> None:
@@ -298,12 +302,12 @@ class NatsLink:
             await client.connect(
                 [f"nats://{authority(address.host, address.port)}"],
                 allow_reconnect=False,
-                # Without these it tries a host that refuses for two minutes.
+                # Without these the library tries for two minutes to reach a host that refuses.
                 max_reconnect_attempts=1,
                 reconnect_time_wait=0,
-                connect_timeout=self._patience,  # type: ignore[arg-type] # it takes fractions, too
+                connect_timeout=self._answers_within,  # type: ignore[arg-type] # it takes fractions, too
                 error_cb=note,
-                **_who_we_are(address),
+                **_credentials(address),
             )
             self._prefix = client.new_inbox()
             await client.subscribe(f"{self._prefix}.*", cb=heard)
@@ -319,10 +323,10 @@ class NatsLink:
 
 
 def read_json(data: bytes) -> dict[str, Any]:
-    """An answer of JetStream's interface.
+    """Return the JSON object of an answer of the JetStream API.
 
     Raises:
-        NatsAwayError: it is none.
+        NatsAwayError: it is not a JSON object.
     """
     with suppress(ValueError):
         answer = json.loads(data)
@@ -331,7 +335,7 @@ def read_json(data: bytes) -> dict[str, Any]:
     raise NatsAwayError("an answer that is not JSON")
 
 
-def _who_we_are(address: EngineAddress) -> dict[str, Any]:
+def _credentials(address: EngineAddress) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     if address.username:
         settings = {"user": address.username, "password": address.password}
@@ -355,19 +359,19 @@ def _message(message: Msg) -> Message:
 
 
 async def _drop(client: Any) -> None:
-    # Without waiting for the other side, which may be the one that stands still: nothing more is sent.
+    # Nothing more is sent, since that would wait for the server, which may be what hangs.
     client._pending, client._pending_data_size = [], 0  # noqa: SLF001 - it has no other way to say so
     writer = getattr(client._transport, "_io_writer", None)  # noqa: SLF001
     if writer is not None:
         writer.transport.abort()
-    # Private names of nats-py: should they go, its tasks may be left, and nothing else is lost.
+    # Private names of nats-py. If a version renames them, its tasks may go on; nothing else is lost.
     listening = [*getattr(client, "_subs", {}).values()]
     try:
         with suppress(faults.Error, OSError, TimeoutError, asyncio.InvalidStateError):
             async with asyncio.timeout(_CLOSING):
                 await client.close()
     finally:
-        # A close that is cut off, or late, would leave its tasks to wait for ever.
+        # A close that is cancelled or takes too long would leave the library's tasks waiting for ever.
         tasks = [getattr(each, "_wait_for_msgs_task", None) for each in listening]
         tasks += [getattr(client, name, None) for name in _TASKS]
         for task in tasks:

@@ -79,12 +79,12 @@ class RedisLink:
 
     Args:
         address: the server's address.
-        patience: seconds that connecting, or one command, may take.
+        answers_within: seconds that connecting, or one command, may take.
     """
 
-    def __init__(self, address: EngineAddress, *, patience: float = 2.0) -> None:
+    def __init__(self, address: EngineAddress, *, answers_within: float = 2.0) -> None:
         self.address = address
-        self._patience = patience
+        self._answers_within = answers_within
         self._connection: Any = None
         self._turn = asyncio.Lock()
         self.commands: int = 0
@@ -99,7 +99,7 @@ class RedisLink:
 
         Args:
             words: the command.
-            within: seconds that it may take, in place of `patience`.
+            within: seconds that it may take, in place of `answers_within`.
 
         Raises:
             RedisAwayError: no answer; it may have been carried out or not.
@@ -119,7 +119,7 @@ class RedisLink:
     async def _in_turn(
         self, words: Sequence[Any], else_words: Sequence[Any] | None, within: float | None
     ) -> Any:
-        seconds = self._patience if within is None else within
+        seconds = self._answers_within if within is None else within
         ends_at = asyncio.get_running_loop().time() + seconds
         try:
             async with asyncio.timeout_at(ends_at):

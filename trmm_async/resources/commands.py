@@ -395,22 +395,22 @@ class CommandStream:
             exit_code=result.exit_code,
         )
 
-    async def _result_of(self, spec: CommandSpec, link: Link, patience: float) -> CommandResult:
+    async def _result_of(self, spec: CommandSpec, link: Link, grace: float) -> CommandResult:
         output = "".join(self._log.pieces)
-        report = await self._report(spec, link, patience) if self._log.why else None
+        report = await self._report(spec, link, grace) if self._log.why else None
         if report is not None:
             return CommandResult(exit_code=self._log.exit_code, output=report, from_history=True)
         return CommandResult(exit_code=self._log.exit_code, output=output)
 
-    async def _report(self, spec: CommandSpec, link: Link, patience: float) -> str | None:
+    async def _report(self, spec: CommandSpec, link: Link, grace: float) -> str | None:
         """The output that the agent reported to the history; None if it can't be found in time."""
         since = _moment_of(link)
         if since is None:
             return None
-        until = _now() + patience
+        until = _now() + grace
         if not self._log.done:
             # The command may still run until its timeout.
-            until = max(until, self._sent_at + self._order.timeout + patience)
+            until = max(until, self._sent_at + self._order.timeout + grace)
         pause = self._settings.look_every
         while True:
             try:

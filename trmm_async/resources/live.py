@@ -206,10 +206,10 @@ class ScriptStream:
         if answer.cancelled():
             return
         error = answer.exception()
-        patience = _STRAGGLERS if error is None else 0.0
+        longest = _STRAGGLERS if error is None else 0.0
         if isinstance(error, OutcomeUnknownError):
-            patience = self._run.timeout + _STRAGGLERS
-        self._deadline = asyncio.get_running_loop().time() + patience
+            longest = self._run.timeout + _STRAGGLERS
+        self._deadline = asyncio.get_running_loop().time() + longest
         if self._limit is not None:
             self._limit.reschedule(self._deadline)
 
