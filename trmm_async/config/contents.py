@@ -35,12 +35,14 @@ def folder_update(things: Iterable[Thing], files: Sequence[FileContent], state: 
     update = FolderUpdate()
     known = {(kind_of(handle), one.id): handle for handle, one in state.objects.items()}
     by_handle = {one.handle: one for one in files}
+    taken = {one.handle.casefold() for one in files}
     by_name = {(one.kind, FILES[one.kind].key(one.spec)): one for one in files}
     for thing in things:
         kind = FILES[thing.kind]
         old = by_handle.get(known.get((thing.kind, thing.id), "")) or by_name.get((thing.kind, thing.name))
         content = kind.join(thing.spec, thing.parts_by_kind, old and old.spec)
-        handle = old.handle if old else handle_for(kind, content, {*by_handle, *update.texts})
+        handle = old.handle if old else handle_for(kind, content, taken)
+        taken.add(handle.casefold())
         if old is not None and _comparable(kind, old.spec) == _comparable(kind, content):
             update.unchanged.add(handle)
         else:

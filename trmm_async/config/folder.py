@@ -9,7 +9,7 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -236,15 +236,14 @@ def text_of(kind: FileKind, spec: Any) -> str:
     return f"# yaml-language-server: $schema=../{_OWN_FOLDER}/schemas/{kind.name}.json\n{yaml_text(data)}"
 
 
-def handle_for(kind: FileKind, spec: Any, taken: Iterable[str]) -> str:
-    """A name for a new file, made from the object's name, and unique even if case is ignored."""
+def handle_for(kind: FileKind, spec: Any, taken: Collection[str]) -> str:
+    """A name for a new file, made from the object's name. Its `casefold()` is none of the `taken` ones."""
     ending = ENDINGS[spec.shell] if kind.is_code else ".yaml"
     stem = _portable_name(kind.key(spec))
-    used = {one.casefold() for one in taken}
     number = 1
     while True:
         handle = f"{kind.name}/{stem}{f'-{number}' if number > 1 else ''}{ending}"
-        if handle.casefold() not in used:
+        if handle.casefold() not in taken:
             return handle
         number += 1
 

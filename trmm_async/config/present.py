@@ -132,12 +132,13 @@ def describe(present: Present, kinds: Sequence[str]) -> Described:
             if one.spec is not None and one.row.owner is not None:
                 thing = Thing(kind=name, id=one.row.id, name=one.key, spec=one.spec)
                 parts[one.row.owner].setdefault(name, []).append(thing)
+    counts = Counter((name, one.key) for name, found in rows.seen.items() for one in found)
     things = [
         Thing(kind=name, id=one.row.id, name=one.key, spec=one.spec, parts=_of_kind(name, parts[one.row.id]))
         for name, found in rows.seen.items()
         if KINDS[name].owner is None
         for one in found
-        if one.spec is not None and Counter(each.key for each in found)[one.key] == 1
+        if one.spec is not None and counts[name, one.key] == 1
     ]
     return Described(things=tuple(things), findings=tuple(dict.fromkeys(rows.findings)))
 
