@@ -28,11 +28,8 @@ def test_help_is_shown_without_a_word_and_with_help(cli: Cli) -> None:
     assert cli("--version").out == f"trmm {__version__}\n"
 
 
-def test_help_loads_neither_the_client_nor_its_libraries() -> None:
-    code = (
-        "import sys; from trmm_async.cli import main; main(['--help']); "
-        "print([n for n in ('aiohttp', 'aiosqlite', 'msgspec', 'websockets') if n in sys.modules])"
-    )
+def last_line_of(code: str) -> str:
+    """What a fresh interpreter prints last that runs this."""
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=environment({}),
@@ -41,7 +38,15 @@ def test_help_loads_neither_the_client_nor_its_libraries() -> None:
         timeout=120,
         check=True,
     )
-    assert done.stdout.splitlines()[-1] == "[]"
+    return done.stdout.splitlines()[-1]
+
+
+def test_help_loads_neither_the_client_nor_its_libraries() -> None:
+    code = (
+        "import sys; from trmm_async.cli import main; main(['--help']); "
+        "print([n for n in ('aiohttp', 'aiosqlite', 'msgspec', 'websockets') if n in sys.modules])"
+    )
+    assert last_line_of(code) == "[]"
 
 
 @pytest.mark.parametrize(
@@ -72,15 +77,7 @@ def test_a_command_is_run_without_the_others() -> None:
         "import sys; from trmm_async.cli import main; main(['scripts', '--help']); "
         "print(*(n.rpartition('.')[2] for n in sys.modules if n.startswith('trmm_async.cli.commands.')))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=environment({}),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=True,
-    )
-    assert done.stdout.splitlines()[-1] == "scripts"
+    assert last_line_of(code) == "scripts"
 
 
 def test_without_its_packages_it_says_what_to_install() -> None:
