@@ -30,7 +30,7 @@ class Column(Generic[T]):
         text: gives what it shows of a row.
         keep: whether it is cut only after the columns without `keep`.
         wide: whether it is shown on wide terminals only.
-        styled: whether its words have a colour (see `printing.STYLES`).
+        styled: whether its words have a colour (see `output.STYLES`).
         names: whether it has the rows' names. They are cut in the middle, and only if nothing else is left.
         differs: of names, whether different names must stay different when they are cut.
         asked: whether the user asked for it: it is never left out.

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import trmm_async as sdk
 from trmm_async.cli.forms import Showing
-from trmm_async.cli.output import plain, screen
+from trmm_async.cli.output import screen
+from trmm_async.cli.rows import plain
 from trmm_async.cli.text import clean, local, one_line
 
 if TYPE_CHECKING:

@@ -26,7 +26,6 @@ __all__ = [
     "as_json_text",
     "hanging",
     "json_stream",
-    "plain",
     "print_table",
     "say",
     "screen",

@@ -227,13 +227,14 @@ def _written(body: dict[str, object], agent_id: str | None) -> Steps[Alert]:
             raise InvalidRequestError(f"agent: there is no agent {agent_id}")
         body["agent"] = keys[agent_id]
     wanted = (body["message"], body["severity"])
-    plan = make(
-        "alert",
-        ALERTS.call(body={"timeFilter": 1}),
-        CREATE.call(body=body),
-        lambda made: (made.message, made.severity) == wanted,
+    return (
+        yield from make(
+            "alert",
+            ALERTS.call(body={"timeFilter": 1}),
+            CREATE.call(body=body),
+            lambda made: (made.message, made.severity) == wanted,
+        )
     )
-    return (yield from plan)
 
 
 @plan

@@ -13,8 +13,9 @@ from trmm_async.cli.exits import CommandError, Exit, usage
 from trmm_async.cli.forms import FORMS, Showing, shows
 from trmm_async.cli.listing import Found, Listing
 from trmm_async.cli.options import DO, FORM, Yes, examples
-from trmm_async.cli.output import as_json_text, plain, say
+from trmm_async.cli.output import as_json_text, say
 from trmm_async.cli.prompts import go_on
+from trmm_async.cli.rows import plain
 from trmm_async.cli.session import connected, runs
 from trmm_async.cli.shared_options import folding
 from trmm_async.cli.text import clean

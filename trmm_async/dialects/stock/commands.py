@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from trmm_async import codec
-from trmm_async.calls import Call, Plan, Steps, plan
+from trmm_async.calls import Call, Steps, plan
 from trmm_async.dialects.stock.agent_answers import BUS_DOWN, NO_BUS
 from trmm_async.dialects.stock.endpoint import act, read
 from trmm_async.dialects.stock.history import AGENT_HISTORY
@@ -65,13 +65,9 @@ PLATFORM = read("agents.run_command", _ONE, _Platform)
 PING = read("agents.ping", _ONE + "ping/", bool, decode=_is_online, asks=7.5)
 
 
-def run_command(agent_id: str, run: CommandRun) -> Plan[CommandResult]:
-    """A plan that runs a command and returns what it printed."""
-    return _run(agent_id, run)
-
-
 @plan
-def _run(agent_id: str, run: CommandRun) -> Steps[CommandResult]:
+def run_command(agent_id: str, run: CommandRun) -> Steps[CommandResult]:
+    """Run a command and return what it printed."""
     shell = run.shell or (yield from _usual_shell(agent_id, run.plat))
     call = _post(agent_id, run, _CUSTOM if run.custom_shell else shell)
     output = yield from call

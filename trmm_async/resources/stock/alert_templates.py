@@ -433,8 +433,8 @@ class AlertTemplates(Resource):
 @plan
 def _made(body: dict[str, Any]) -> Steps[AlertTemplate]:
     yield from excluded_by_number(body)
-    plan = make("alert template", LIST.call(), CREATE.call(body=body), lambda made: made.name == body["name"])
-    return (yield from plan)
+    send = CREATE.call(body=body)
+    return (yield from make("alert template", LIST.call(), send, lambda made: made.name == body["name"]))
 
 
 @plan
