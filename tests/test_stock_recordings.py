@@ -66,6 +66,7 @@ from trmm_async.resources.stock import (
     event_log,
     notes,
     policies,
+    policy_places,
     processes,
     services,
     sites,
@@ -893,7 +894,7 @@ OPERATIONS: Final = [
     _op(
         "policies.related",
         "GET /automation/policies/<id>/related/",
-        lambda _, number: policies.use_of(int(number)),
+        lambda _, number: policy_places.use_of(int(number)),
         "PolicyUse",
         "automation_policy_related automation_related_404",
     ),

@@ -146,15 +146,10 @@ if TYPE_CHECKING:
     from trmm_async.resources.stock.installers import Installer
     from trmm_async.resources.stock.key_store import KeyStoreEntry
     from trmm_async.resources.stock.notes import Note
+    from trmm_async.resources.stock.patch_policies import PatchPolicy
     from trmm_async.resources.stock.pending_actions import PendingAction
-    from trmm_async.resources.stock.policies import (
-        ClientPolicies,
-        PatchPolicy,
-        Policy,
-        PolicyPlace,
-        PolicyRef,
-        PolicyUse,
-    )
+    from trmm_async.resources.stock.policies import Policy
+    from trmm_async.resources.stock.policy_places import ClientPolicies, PolicyPlace, PolicyRef, PolicyUse
     from trmm_async.resources.stock.processes import Process
     from trmm_async.resources.stock.registry import RegistryKey, RegistryValue
     from trmm_async.resources.stock.roles import Role
@@ -312,14 +307,9 @@ _ROOMS: Final = {
     "resources.stock.services": ("Service",),
     "resources.stock.software": ("Software",),
     "resources.stock.windows_updates": ("WindowsUpdate",),
-    "resources.stock.policies": (
-        "ClientPolicies",
-        "PatchPolicy",
-        "Policy",
-        "PolicyPlace",
-        "PolicyRef",
-        "PolicyUse",
-    ),
+    "resources.stock.policies": ("Policy",),
+    "resources.stock.policy_places": ("ClientPolicies", "PolicyPlace", "PolicyRef", "PolicyUse"),
+    "resources.stock.patch_policies": ("PatchPolicy",),
     "resources.stock.pending_actions": ("PendingAction",),
     "resources.stock.snippets": ("Snippet",),
     "resources.scripts": ("ScriptFile",),

@@ -6,7 +6,7 @@ from tests.asked import NOUNS, request_of
 from tests.recorded import Recording
 from tests.replays.operation import But, differs, has, names, never, op, spared
 from trmm_async.resources import tasks
-from trmm_async.resources.stock import policies
+from trmm_async.resources.stock import patch_policies, policies, policy_places
 
 _NEVER: Final = (
     "policy_create_agent_id_as_text policy_create_bad_type policy_create_copy_404 policy_create_list_body "
@@ -84,7 +84,7 @@ OPERATIONS: Final = [
     op(
         "policies.related",
         "GET /automation/policies/<id>/related/",
-        lambda _, number: policies.use_of(int(number)),
+        lambda _, number: policy_places.use_of(int(number)),
         "PolicyUse",
         "policy_related_assigned",
     ),
@@ -113,7 +113,7 @@ OPERATIONS: Final = [
         "policies.patches.create",
         "POST /automation/patchpolicy/",
         lambda told: policies.CREATE_PATCH.call(
-            body={"policy": has(told).get("policy", 7), **policies.patch_settings(_patches(told))}
+            body={"policy": has(told).get("policy", 7), **patch_policies.patch_settings(_patches(told))}
         ),
         None,
         "patchpolicy_create_404 patchpolicy_create_full patchpolicy_create_limited_403 "

@@ -1,10 +1,10 @@
-"""`trmm.policies`, policies and patch policies."""
+"""`trmm.policies`."""
 
 from typing import Any
 
 import pytest
 
-from tests.exchanges import ByHand, Case, Intent, answer_of, one_call_is_recorded
+from tests.exchanges import Case, answer_of
 from tests.servers import count, served, stock
 from trmm_async import (
     BadRequestError,
@@ -15,11 +15,9 @@ from trmm_async import (
 )
 from trmm_async.models import (
     Check,
-    ClientRef,
-    SiteRef,
 )
 from trmm_async.resources.stock import policies
-from trmm_async.resources.stock.policies import Policy, PolicyUse
+from trmm_async.resources.stock.policies import Policy
 
 pytestmark = pytest.mark.usefixtures("nothing_is_odd")
 
@@ -61,30 +59,7 @@ def test_a_call_is_as_recorded_and_its_answer_is_ours(case: Case) -> None:
     case.holds()
 
 
-PLANS = [
-    ("automation_policy_related", lambda it: it.policies.related(1)),
-]
-
-
-@pytest.mark.parametrize(("name", "intent"), PLANS, ids=[name for name, _ in PLANS])
-def test_a_plan_of_one_call_is_as_recorded(name: str, intent: Intent) -> None:
-    one_call_is_recorded(name, intent)
-
-
 class TestAnswers:
-    def test_where_a_policy_is_set(self) -> None:
-        use = ByHand(answer_of("automation_policy_related")).of(policies.use_of(1))
-        assert use == PolicyUse(server_clients=(ClientRef(id=1, name="Acme Corp"),))
-        agents = (
-            b'{"pk": 1, "agents": [{"agent_id": "a", "hostname": "h"}], '
-            b'"server_sites": [{"id": 3, "name": "s"}]}'
-        )
-        assert ByHand(agents).of(policies.use_of(1)) == PolicyUse(
-            agents=("a",), server_sites=(SiteRef(id=3, name="s"),)
-        )
-        with pytest.raises(NotFoundError, match="no policy 999"):
-            ByHand(answer_of("automation_related_404")).of(policies.use_of(999))
-
     def test_a_policys_checks_have_no_result(self) -> None:
         call: Any = policies.CHECKS.call(1)
         check = call.decode(answer_of("automation_policy_checks"))[0]
@@ -201,46 +176,3 @@ async def test_its_checks_and_tasks_run_on_all_that_it_reaches() -> None:
         with pytest.raises(InvalidRequestError, match="no task of a policy"):
             await trmm.tasks.run_everywhere(own)
         assert count(server, "POST", f"tasks/{own.id}") == 0
-
-
-async def test_a_policy_has_one_patch_policy() -> None:
-    async with served("stock", agents=3) as (_, trmm):
-        policy = (await trmm.policies.list())[0]
-        made = await trmm.policies.patches.create(policy, critical="approve", run_time_days=[2, 0, 2])
-        assert (made.policy, made.critical, made.low, made.run_time_days) == (
-            policy.id, "approve", "inherit", (0, 2),
-        )  # fmt: skip
-        with pytest.raises(InvalidRequestError, match="update that one"):
-            await trmm.policies.patches.create(policy)
-        await trmm.policies.patches.update(made, run_time_frequency="daily", reprocess_failed_times=2)
-        (there,) = [one for one in await trmm.policies.list() if one.id == policy.id]
-        assert there.patch_policy is not None
-        assert (there.patch_policy.run_time_frequency, there.patch_policy.critical) == ("daily", "approve")
-        await trmm.policies.patches.delete(made)
-        with pytest.raises(NotFoundError):
-            await trmm.policies.patches.update(made, low="ignore")
-        with pytest.raises(NotFoundError, match="no policy 999999"):
-            await trmm.policies.patches.create(999_999)
-
-
-async def test_a_reset_of_all_is_said_and_not_left_out() -> None:
-    async with served("stock", agents=3) as (server, trmm):
-        for agent in server.agents:
-            agent.update_policy["critical"] = "approve"
-        wrong: dict[str, Any]
-        for wrong in ({}, {"client": 1, "everywhere": True}, {"everywhere": False}):
-            with pytest.raises(InvalidRequestError, match="everywhere"):
-                await trmm.policies.patches.reset(**wrong)
-        assert server.requests == []
-        with pytest.raises(NotFoundError, match="/clients/999999/"):
-            await trmm.policies.patches.reset(client=999_999)
-        with pytest.raises(NotFoundError, match="/sites/999999/"):
-            await trmm.policies.patches.reset(site=999_999)
-        assert count(server, "POST", "/reset/") == 0
-        site = server.agents[0].site
-        await trmm.policies.patches.reset(site=site.id)
-        assert [one.update_policy["critical"] for one in server.agents if one.site is not site] != []
-        for agent in server.agents:
-            assert agent.update_policy["critical"] == ("inherit" if agent.site is site else "approve")
-        await trmm.policies.patches.reset(everywhere=True)
-        assert {one.update_policy["critical"] for one in server.agents} == {"inherit"}

@@ -21,7 +21,8 @@ from trmm_async.resources.names import AnyClient, AnySite
 from trmm_async.resources.resource import Resource
 from trmm_async.resources.stock.custom_field_values import custom_field_values
 from trmm_async.resources.stock.custom_fields import FieldValues
-from trmm_async.resources.stock.policies import PATCHES, PatchChanges, Policy
+from trmm_async.resources.stock.patch_policies import PATCHES, PatchChanges
+from trmm_async.resources.stock.policies import Policy
 from trmm_async.resources.waiting import wait_until
 from trmm_async.words import MonitoringType
 

@@ -16,9 +16,9 @@ from trmm_async.resources.stock.policies import (
     EXCLUDED,
     EXCLUDED_AGENTS,
     Policy,
-    PolicyRef,
     excluded_by_number,
 )
+from trmm_async.resources.stock.policy_places import PolicyRef
 from trmm_async.resources.stock.url_actions import UrlAction
 from trmm_async.words import Severity
 

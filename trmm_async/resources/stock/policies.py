@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any, Final, Literal, TypedDict, Unpack
+from typing import Any, Final, TypedDict, Unpack
 
 import msgspec
 
@@ -15,117 +15,37 @@ from trmm_async.dialects.stock.nouns import checks_of
 from trmm_async.dialects.stock.tasks import tasks_of
 from trmm_async.errors import InvalidRequestError, NotFoundError
 from trmm_async.kinds import Task
-from trmm_async.models import Agent, Check, ClientRef, Noun, SiteRef, no_extra
+from trmm_async.models import Agent, Check, Noun, no_extra
 from trmm_async.resources.api import Api
 from trmm_async.resources.names import AnyClient, AnySite
 from trmm_async.resources.resource import Resource, refuse_in_use, refuse_loss
+from trmm_async.resources.stock.patch_policies import (
+    PATCHES,
+    PatchChanges,
+    PatchPolicy,
+    patch_policy_of,
+    patch_settings,
+)
+from trmm_async.resources.stock.policy_places import (
+    OVERVIEW,
+    RELATED,
+    ClientPolicies,
+    PolicyUse,
+    names_of,
+    use_of,
+)
 from trmm_async.words import MonitoringType
 
 __all__ = [
+    "CHECKS",
     "EXCLUDED_AGENTS",
-    "PATCHES",
-    "ClientPolicies",
-    "PatchChanges",
+    "TASKS",
     "PatchPolicies",
-    "PatchPolicy",
     "Policies",
     "Policy",
     "PolicyChanges",
-    "PolicyPlace",
-    "PolicyRef",
-    "PolicyUse",
     "excluded_by_number",
-    "patch_policy_of",
-    "patch_settings",
 ]
-
-PatchAction = Literal["manual", "approve", "ignore", "inherit"]
-
-
-class PatchPolicy(Noun, frozen=True, kw_only=True, gc=False):
-    """How Windows updates are dealt with: of a policy, or an agent's own.
-
-    `critical` to `other`: "manual", "approve", "ignore" or "inherit". `run_time_frequency`: "daily",
-    "monthly" or "inherit"; `run_time_hour` by the agent's clock; `run_time_days` of the week, Monday is 0;
-    `run_time_day` of the month. `reboot_after_install`: "never", "required", "always" or "inherit".
-    """
-
-    id: int
-    """The server's id of it."""
-    policy: int | None = None
-    """The policy that it is part of, by id; None for none."""
-    critical: str = ""
-    important: str = ""
-    """What is done with important updates: "manual", "approve", "ignore" or "inherit"."""
-    moderate: str = ""
-    """The same with moderate ones."""
-    low: str = ""
-    """The same with those of low severity."""
-    other: str = ""
-    run_time_frequency: str = ""
-    run_time_hour: int | None = None
-    run_time_days: tuple[int, ...] = ()
-    run_time_day: int | None = None
-    reboot_after_install: str = ""
-    reprocess_failed_inherit: bool = False
-    """Whether the next three are those from above."""
-    reprocess_failed: bool = False
-    """Whether what has failed is tried again."""
-    reprocess_failed_times: int | None = None
-    """How often."""
-    email_if_fail: bool = False
-    """Whether a failure goes out by e-mail."""
-    extra: Mapping[str, Any] = no_extra()
-
-
-class PatchChanges(TypedDict, total=False):
-    """Settings of a patch policy; see `PatchPolicy`."""
-
-    critical: PatchAction
-    important: PatchAction
-    moderate: PatchAction
-    low: PatchAction
-    other: PatchAction
-    run_time_frequency: Literal["daily", "monthly", "inherit"]
-    run_time_hour: int
-    run_time_days: Iterable[int]
-    run_time_day: int
-    reboot_after_install: Literal["never", "required", "always", "inherit"]
-    reprocess_failed_inherit: bool
-    reprocess_failed: bool
-    reprocess_failed_times: int
-    email_if_fail: bool
-
-
-def _days(values: object, what: str) -> list[object]:
-    days: Any = arguments.each(partial(arguments.integer, minimum=0, maximum=6))(values, what)
-    return sorted({*days})
-
-
-_action: Final = partial(arguments.choice, allowed=("manual", "approve", "ignore", "inherit"))
-PATCHES: Final[arguments.Checks] = {
-    **dict.fromkeys(("critical", "important", "moderate", "low", "other"), _action),
-    "run_time_frequency": partial(arguments.choice, allowed=("daily", "monthly", "inherit")),
-    "run_time_hour": partial(arguments.integer, minimum=0, maximum=23),
-    "run_time_days": _days,
-    "run_time_day": partial(arguments.integer, minimum=1, maximum=31),
-    "reboot_after_install": partial(arguments.choice, allowed=("never", "required", "always", "inherit")),
-    "reprocess_failed_inherit": arguments.boolean,
-    "reprocess_failed": arguments.boolean,
-    "reprocess_failed_times": partial(arguments.integer, minimum=0, maximum=2**15 - 1),
-    "email_if_fail": arguments.boolean,
-}
-"""How the settings of a patch policy are checked."""
-
-
-def patch_settings(given: Mapping[str, object]) -> dict[str, Any]:
-    """Settings of a new patch policy as they are sent; without any, all are inherited."""
-    return arguments.settings(given, PATCHES, "policies.patches.create") if given else {}
-
-
-def patch_policy_of(rows: tuple[PatchPolicy, ...]) -> PatchPolicy | None:
-    """The patch policy that counts, of those that a policy has: the first."""
-    return rows[0] if rows else None
 
 
 class Policy(Noun, frozen=True, kw_only=True, gc=False):
@@ -213,96 +133,6 @@ _WIRE: Final[Wire] = {
 }
 
 
-class PolicyRef(Noun, frozen=True, kw_only=True, gc=False):
-    """A policy by its id and its name."""
-
-    id: int
-    """The server's id of it."""
-    name: str = ""
-    """The name."""
-
-
-class PolicyPlace(Noun, frozen=True, kw_only=True, gc=False):
-    """A site or a client with the policies that are assigned to it."""
-
-    id: int
-    """The server's id of it."""
-    name: str = ""
-    """The name."""
-    server_policy: PolicyRef | None = None
-    """The policy of its servers, by id."""
-    workstation_policy: PolicyRef | None = None
-    """The policy of its workstations, by id."""
-    extra: Mapping[str, Any] = no_extra()
-
-
-class ClientPolicies(PolicyPlace, frozen=True, kw_only=True, gc=False):
-    """A client with the policies that are assigned to it and to its sites."""
-
-    sites: tuple[PolicyPlace, ...] = ()
-    """Its sites, each with its policies."""
-
-
-class PolicyUse(Noun, frozen=True, kw_only=True, gc=False):
-    """Where a policy is assigned directly, agents by their ids; without those that inherit the policy."""
-
-    server_clients: tuple[ClientRef, ...] = ()
-    """Clients whose servers have it."""
-    server_sites: tuple[SiteRef, ...] = ()
-    """Sites whose servers have it."""
-    workstation_clients: tuple[ClientRef, ...] = ()
-    """Clients whose workstations have it."""
-    workstation_sites: tuple[SiteRef, ...] = ()
-    """Sites whose workstations have it."""
-    agents: tuple[str, ...] = ()
-    """Agents that have it themselves."""
-    default_server: bool = False
-    """Whether all servers have it."""
-    default_workstation: bool = False
-    """Whether all workstations have it."""
-    extra: Mapping[str, Any] = no_extra()
-
-
-class _UsedAgent(msgspec.Struct):
-    agent_id: str
-
-
-class _Use(PolicyUse, frozen=True, kw_only=True, gc=False):
-    pk: int | None = None
-
-
-class _SitePolicies(msgspec.Struct):
-    pk: int
-    name: str = ""
-    server_policy: PolicyRef | None = None
-    workstation_policy: PolicyRef | None = None
-    extra: Mapping[str, Any] = no_extra()
-
-
-def _site_policies(sites: tuple[_SitePolicies, ...]) -> tuple[PolicyPlace, ...]:
-    return tuple(
-        PolicyPlace(
-            id=site.pk,
-            name=site.name,
-            server_policy=site.server_policy,
-            workstation_policy=site.workstation_policy,
-            extra=site.extra,
-        )
-        for site in sites
-    )
-
-
-_USE: Final[Wire] = {
-    "agents": Sent(kind=tuple[_UsedAgent, ...], fit=lambda agents: tuple(one.agent_id for one in agents)),
-    "default_server": "is_default_server_policy",
-    "default_workstation": "is_default_workstation_policy",
-}
-_OVERVIEW: Final[Wire] = {
-    "id": "pk",
-    "sites": Sent(kind=tuple[_SitePolicies, ...], fit=_site_policies),
-}
-
-
 class _Place(msgspec.Struct):
     id: int
 
@@ -311,12 +141,10 @@ _ONE: Final = "/automation/policies/{policy:id}/"
 
 LIST = read("policies.list", "/automation/policies/", list[Policy], wire=_WIRE)
 GET = read("policies.get", _ONE, Policy, wire=_ALONE)
-RELATED = read("policies.related", _ONE + "related/", _Use, wire=_USE)
 CHECKS = read("policies.checks", _ONE + "checks/", list[Check], decode=checks_of(None))
 DELETE = delete("policies.delete", _ONE)
 CREATE = send("policies.create", "/automation/policies/")
 UPDATE = put("policies.update", _ONE)
-OVERVIEW = read("policies.overview", "/automation/policies/overview/", list[ClientPolicies], wire=_OVERVIEW)
 ASSIGN_AGENT = put("policies.assign", "/agents/{agent:agent}/")
 ASSIGN_CLIENT = put("policies.assign", "/clients/{client:id}/", needs="client")
 ASSIGN_SITE = put("policies.assign", "/clients/sites/{site:id}/", needs="site")
@@ -486,16 +314,6 @@ class Policies(Resource):
 
 
 @plan
-def use_of(policy_id: int) -> Steps[PolicyUse]:
-    """Where a policy is assigned. For one that doesn't exist, the server answers 200, and nothing in it."""
-    call = RELATED.call(policy_id)
-    use = yield from call
-    if use.pk is None:
-        raise NotFoundError(404, f"there is no policy {policy_id}", method=call.method, path=call.path)
-    return PolicyUse(**{name: getattr(use, name) for name in PolicyUse.__struct_fields__})
-
-
-@plan
 def _made(body: dict[str, Any], source: int | None) -> Steps[Policy]:
     """The policy to copy is looked up first: the server creates the new one before it fails to find it."""
     yield from excluded_by_number(body)
@@ -527,15 +345,7 @@ def excluded_by_number(body: dict[str, Any]) -> Steps[None]:
 def _removed(policy_id: int, *, contents_too: bool, may_be_used: bool) -> Steps[None]:
     what = f"policies.delete: policy {policy_id}"
     if not may_be_used:
-        use = yield from RELATED.call(policy_id)
-        places = (
-            *(f"client {one.name}" for one in (*use.server_clients, *use.workstation_clients)),
-            *(f"site {one.name}" for one in (*use.server_sites, *use.workstation_sites)),
-            *(f"agent {one}" for one in use.agents),
-            *(["all servers"] if use.default_server else []),
-            *(["all workstations"] if use.default_workstation else []),
-        )
-        refuse_in_use(what, places)
+        refuse_in_use(what, names_of((yield from RELATED.call(policy_id))))
     if not contents_too:
         checks, tasks = (yield from CHECKS.call(policy_id)), (yield from TASKS.call(policy_id))
         if checks or tasks:
