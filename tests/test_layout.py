@@ -52,12 +52,10 @@ TESTED_BY_OTHERS: Final = """
     script_runs/commands script_runs/tracked
     shared/examination shared/queue shared/store shared/window
     stream/arrivals stream/reader_position stream/runs stream/settings stream/snapshots stream/sockets
-    testing/stock/accounts testing/stock/activity_log testing/stock/agent_shapes
-    testing/stock/agent_software testing/stock/agent_upkeep testing/stock/alert_templates
-    testing/stock/core testing/stock/custom_fields testing/stock/database testing/stock/dispatch
-    testing/stock/interval testing/stock/losses testing/stock/machines testing/stock/models
-    testing/stock/people testing/stock/policy_cache testing/stock/registry testing/stock/setup_rows
-    testing/stock/table testing/stock/terminals testing/stock/upkeep testing/stock/view
+    testing/stock/database
+    testing/stock/interval testing/stock/machines testing/stock/models
+    testing/stock/registry testing/stock/setup_rows
+    testing/stock/table testing/stock/upkeep
     transport/attempt transport/hooks transport/inflate transport/pool transport/raw
     transport/server transport/tracing
     webhooks/delivery

@@ -7,6 +7,8 @@ import pytest
 from tests.testing.kit import Clock, Http
 from trmm_async.testing import Simulator
 
+from .lines import Line
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -24,3 +26,13 @@ async def server(clock: Clock) -> AsyncIterator[Simulator]:
 @pytest.fixture
 async def http(server: Simulator, session: aiohttp.ClientSession) -> Http:
     return Http(server, session)
+
+
+@pytest.fixture
+async def line(server: Simulator, session: aiohttp.ClientSession) -> Line:
+    return Line(server, session)
+
+
+@pytest.fixture
+def jade(server: Simulator) -> str:
+    return server.agent_ids[0]

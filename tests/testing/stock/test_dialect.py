@@ -9,10 +9,10 @@ import pytest
 from tests.testing.kit import Clock, Http, eventually
 from trmm_async.testing import Simulator
 
+from .orders import BODY
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-BODY = {"output": "wait", "script": 1, "args": [], "timeout": 30, "run_as_user": False, "env_vars": []}
 
 
 async def test_there_is_no_rate_limit_unless_one_is_given(clock: Clock) -> None:
@@ -101,36 +101,3 @@ async def test_a_500_of_a_fault_is_a_page_and_a_502_the_proxys(server: Simulator
     assert [answer.status for answer in answers] == [500, 502, 200]
     assert b"Server Error (500)" in answers[0].body
     assert b"nginx" in answers[1].body
-
-
-async def test_it_tells_the_dashboards_version_and_its_health(server: Simulator, http: Http) -> None:
-    assert (await http("GET", "/", key=None)).json == {"status": "ok"}
-    assert (await http.get("/core/version/")).json == "0.0.203"
-    assert {agent.version for agent in server.agents} == {"2.11.0"}
-    assert server.add_agent().version == "2.11.0"
-
-
-async def test_a_body_of_any_other_kind_is_not_read(server: Simulator, http: Http) -> None:
-    path = f"/agents/{server.agent_ids[0]}/"
-    assert (await http("PUT", path, data=b"{}", headers={"Content-Type": "text/plain"})).status == 415
-    assert (await http("PUT", path, [1])).status == 500
-    assert (await http("PUT", path, {"custom_fields": 3})).status == 500
-    assert (await http("PUT", path, {"custom_fields": [3]})).status == 500
-
-
-async def test_what_was_run_is_in_the_audit_log(server: Simulator, http: Http) -> None:
-    who = server.agent_ids[0]
-    await http("POST", f"/agents/{who}/runscript/", BODY)
-    command = {"cmd": "hostname", "shell": "cmd", "timeout": 30, "run_as_user": False}
-    await http("POST", f"/agents/{who}/cmd/", command)
-    every = {"target": "all", "monType": "all", "osType": "all", "mode": "patch", "patchMode": "scan"}
-    await http("POST", "/agents/actions/bulk/", every)
-    actions = [row["action"] for row in server._activity.audit.values()]
-    assert actions == ["execute_script", "execute_command", "bulk_action"]
-
-
-async def test_pending_actions_are_counted(server: Simulator, http: Http) -> None:
-    server._activity.plan(server.agents[0], "schedreboot", {})
-    server._activity.plan(server.agents[0], "schedreboot", {}, status="completed")
-    counts = [agent["pending_actions_count"] for agent in (await http.get("/agents/")).items]
-    assert counts == [1, 0, 0, 0, 0, 0]

@@ -78,18 +78,6 @@ async def test_calls_with_words_of_their_own(http: Http, server: Simulator, wait
     assert (await http("POST", f"{path}/wol/")).json == f"Wake-on-LAN sent to {agent.hostname}"
 
 
-async def test_what_nobody_waits_for_is_promised_anyway(http: Http, server: Simulator) -> None:
-    agent = server.agents[0]
-    server.go_offline(agent.agent_id)
-    assert (await http("POST", f"/winupdate/{agent.agent_id}/scan/")).status == 200
-    assert (await http("POST", f"/winupdate/{agent.agent_id}/install/")).status == 200
-    body = {"name": "x", "command": "x /S", "timeout": 5, "run_as_user": False}
-    assert (await http("POST", f"/software/{agent.agent_id}/uninstall/", body)).status == 200
-    assert server.world.journal.history_of(agent.agent_id)[0].command == "x /S"
-    protected = body | {"command": r"C:\Program Files\TacticalAgent\unins000.exe"}
-    assert (await http("POST", f"/software/{agent.agent_id}/uninstall/", protected)).status == 400
-
-
 @pytest.fixture
 def linux(server: Simulator) -> Agent:
     agent = server.agents[1]
@@ -143,56 +131,3 @@ async def test_a_reboot_later_is_a_pending_action(http: Http, server: Simulator)
     server.go_offline(agent.agent_id)
     cancelled = await http("DELETE", f"/logs/pendingactions/{row['id']}/")
     assert (cancelled.status, cancelled.json) == (400, "timeout")
-
-
-async def test_software_is_left_pending(http: Http, server: Simulator) -> None:
-    await http("POST", f"/software/{server.agent_ids[0]}/", {"name": "vlc"})
-    assert (await http.get("/logs/pendingactions/")).items[0]["description"] == "vlc software install"
-    assert len((await http.get("/software/")).items) == sum(
-        agent.plat == "windows" for agent in server.agents
-    )
-
-
-async def test_an_update_is_approved(http: Http, server: Simulator) -> None:
-    path = f"/winupdate/{server.agent_ids[0]}/"
-    first = (await http.get(path)).items[0]
-    answer = await http("PUT", f"/winupdate/{first['id']}/", {"action": "approve"})
-    assert answer.json == f"Windows update {first['kb']} was changed to approve"
-    assert (await http.get(path)).items[0]["action"] == "approve"
-    assert (await http("PUT", f"/winupdate/{first['id']}/", {"action": "x"})).json == {
-        "action": ['"x" is not a valid choice.']
-    }
-    assert (await http("PUT", "/winupdate/99999/", {})).detail == "No WinUpdate matches the given query."
-
-
-async def test_maintenance_mode_of_a_whole_client(http: Http, server: Simulator) -> None:
-    client = server.agents[0].site.client
-    theirs = server.world.find_agents(client=client.id)
-    body = {"type": "Client", "id": client.id, "action": True}
-    answer = await http("POST", "/agents/maintenance/bulk/", body)
-    assert answer.json == f"Maintenance mode has been enabled on {len(theirs)} agents"
-    assert all(agent.maintenance_mode for agent in theirs)
-    assert (await http("POST", "/agents/maintenance/bulk/", {})).status == 500
-
-
-async def test_agents_are_updated_if_they_are_there(http: Http, server: Simulator) -> None:
-    for agent in server.agents[:2]:
-        agent.version = "2.4.0"
-    server.go_offline(server.agent_ids[1])
-    body = {"agent_ids": [*server.agent_ids[:2], "unknown"]}
-    assert (await http("POST", "/agents/update/", body)).json == "ok"
-    assert [agent.version for agent in server.agents[:2]] == ["2.11.0", "2.4.0"]
-    assert (await http("POST", "/agents/update/", {"agent_ids": 5})).status == 500
-
-
-async def test_notes(http: Http, server: Simulator) -> None:
-    agent_id = server.agent_ids[0]
-    assert (await http("POST", "/agents/notes/", {"agent_id": agent_id, "note": "n"})).json == "Note added!"
-    note = (await http.get(f"/agents/{agent_id}/notes/")).items[0]
-    assert (note["note"], note["username"], note["agent_id"]) == ("n", "admin", agent_id)
-    server.world.journal.notes[int(str(note["pk"]))].username = ""
-    assert "username" not in (await http.get(f"/agents/notes/{note['pk']}/")).fields
-    assert (await http("PUT", f"/agents/notes/{note['pk']}/", {"note": "m"})).json == "Note edited!"
-    assert (await http.get("/agents/notes/")).items[0]["note"] == "m"
-    assert (await http("DELETE", f"/agents/notes/{note['pk']}/")).json == "Note was deleted!"
-    assert (await http.get(f"/agents/notes/{note['pk']}/")).status == 404

@@ -31,14 +31,6 @@ async def version(http: Http, token: object, **headers: str) -> Answer:
     )
 
 
-@pytest.mark.parametrize(
-    ("moment", "code"),
-    [(59, "287082"), (1111111109, "081804"), (1111111111, "050471"), (1234567890, "005924"), (2e9, "279037")],
-)
-def test_codes_are_those_of_rfc_6238(moment: float, code: str) -> None:
-    assert totp_code("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", moment) == code
-
-
 async def test_the_two_steps(http: Http, server: Simulator) -> None:
     assert (await check(http, server)).fields == {"totp": True}
     answer = await login(http, server)

@@ -8,28 +8,10 @@ import pytest
 from tests.testing.kit import eventually
 from trmm_async.testing import Simulator
 
+from .orders import BODY, command, rows, run
+
 if TYPE_CHECKING:
-    from tests.testing.kit import Answer, Clock, Http
-
-BODY = {"output": "wait", "script": 1, "args": [], "timeout": 30, "run_as_user": False, "env_vars": []}
-COMMAND = {"cmd": "hostname", "shell": "cmd", "timeout": 30, "run_as_user": False}
-
-
-async def run(http: Http, agent_id: str, **changes: object) -> Answer:
-    return await http("POST", f"/agents/{agent_id}/runscript/", BODY | changes)
-
-
-async def command(http: Http, agent_id: str, **changes: object) -> Answer:
-    return await http("POST", f"/agents/{agent_id}/cmd/", COMMAND | changes)
-
-
-async def rows(http: Http, agent_id: str) -> list[dict[str, object]]:
-    return sorted((await http.get(f"/agents/{agent_id}/history/")).items, key=lambda row: int(str(row["id"])))
-
-
-@pytest.fixture
-def jade(server: Simulator) -> str:
-    return server.agent_ids[0]
+    from tests.testing.kit import Clock, Http
 
 
 async def test_wait_answers_both_outputs_in_one_and_the_history_has_the_rest(
@@ -87,28 +69,6 @@ async def test_an_offline_agent_is_a_timeout_for_whoever_waits(
     )
 
 
-async def test_an_agent_that_is_lost_in_the_middle_is_a_timeout_and_reports_nothing(
-    server: Simulator, http: Http, jade: str
-) -> None:
-    server.script(1, seconds=60.0)
-    waiting = asyncio.ensure_future(run(http, jade))
-    await eventually(lambda: server.runs)
-    server.go_offline(jade)
-    assert (await waiting).json == "timeout"
-    assert server.runs[0].lost
-    assert server.world.journal.history[1].script_results is None
-
-
-async def test_a_script_that_takes_too_long_is_a_timeout_and_the_agent_reports_it(
-    server: Simulator, http: Http, jade: str
-) -> None:
-    server.script(1, seconds=600.0)
-    assert (await run(http, jade, timeout=-3)).json == "timeout"
-    result = server.world.journal.history[1].script_results
-    assert result
-    assert (result["retcode"], result["stderr"]) == (98, "Timed out")
-
-
 async def test_the_agent_may_report_later_than_the_answer(server: Simulator, http: Http, jade: str) -> None:
     server.report_delay = 60.0
     assert server.report_delay == 60.0
@@ -117,27 +77,6 @@ async def test_the_agent_may_report_later_than_the_answer(server: Simulator, htt
     server.report_delay = 0.0
     await run(http, jade)
     assert (await rows(http, jade))[1]["script_results"] is not None
-
-
-async def test_a_collector_keeps_the_last_line_or_all(server: Simulator, http: Http, jade: str) -> None:
-    server.script(1, stdout="one\ntwo\n", seconds=0.0)
-    tag = server.add_custom_field("tag")
-    tags = server.add_custom_field("tags", model="client", type="multiple")
-    flag = server.add_custom_field("flag", model="site", type="checkbox")
-    await run(http, jade, output="collector", custom_field=tag, save_all_output=False)
-    await run(http, jade, output="collector", custom_field=tags, save_all_output=False)
-    await run(http, jade, output="collector", custom_field=flag, save_all_output=True)
-    agent = server.agents[0]
-    assert [value.value for value in agent.custom_fields] == ["two"]
-    assert [value.value for value in agent.site.client.custom_fields] == [["two"]]
-    assert [value.value for value in agent.site.custom_fields] == [True]
-
-
-async def test_a_collector_without_a_field_fails_after_the_script_has_run(
-    server: Simulator, http: Http, jade: str
-) -> None:
-    assert (await run(http, jade, output="collector", custom_field=99, save_all_output=True)).status == 500
-    assert len(server.runs) == 1
 
 
 async def test_a_note_is_left_by_whoever_ran_it(server: Simulator, http: Http, jade: str) -> None:
@@ -178,23 +117,6 @@ async def test_a_command_can_be_set_for_one_agent(server: Simulator, http: Http,
     assert (await command(http, server.agent_ids[1])).json == "hostname\n"
     with pytest.raises(ValueError, match="alone"):
         server.command(handler=lambda _run: None, stdout="x")  # type: ignore[arg-type, return-value]
-
-
-async def test_windows_shows_one_output_of_a_command_and_the_others_both(
-    server: Simulator, http: Http, jade: str
-) -> None:
-    server.command(stdout="out", stderr="err", seconds=0.0)
-    assert (await command(http, jade)).json == "err"
-    server.agents[0].plat = "linux"
-    assert (await command(http, jade)).json == "out\nerr"
-
-
-async def test_a_command_that_takes_too_long_is_answered_with_what_it_printed(
-    server: Simulator, http: Http, jade: str
-) -> None:
-    server.command(stdout="a\nb\n", seconds=600.0)
-    answer = await command(http, jade, timeout=0)
-    assert (answer.status, answer.json) == (200, "")
 
 
 @pytest.mark.parametrize("silence", ["go_offline", "hang"])
@@ -240,11 +162,3 @@ async def test_the_servers_waits_are_the_real_ones_unless_they_are_capped(clock:
         began = loop.time()
         assert await bus.silence(agent, 0.05) == "timeout"
         assert loop.time() - began >= 0.05
-
-
-async def test_a_deleted_agents_run_reports_to_nobody(server: Simulator, http: Http, jade: str) -> None:
-    server.script(1, seconds=0.05)
-    await run(http, jade, output="forget")
-    assert (await http("DELETE", f"/agents/{jade}/")).status == 200
-    await eventually(lambda: server.runs[0].finished)
-    assert server.world.journal.history == {}

@@ -13,58 +13,13 @@ from tests.testing.kit import eventually
 from trmm_async.testing import ScriptReply, Simulator
 from trmm_async.testing.stock import sockets
 
+from .lines import Frames, Line, frame, output, until_done
 from .replay import FOLDER, furnish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from trmm_async.testing import Run
-
-Frames = list[dict[str, object]]
-
-
-class Line:
-    """A session that opens sockets of one simulator."""
-
-    def __init__(self, server: Simulator, session: aiohttp.ClientSession) -> None:
-        self.server = server
-        self.session = session
-        self.agent_id = server.agent_ids[0]
-
-    async def open(self, path: str = "", query: str | None = None) -> aiohttp.ClientWebSocketResponse:
-        asked = f"access_token={self.server.new_token()}" if query is None else query
-        where = path or f"/ws/agent/{self.agent_id}/cmd/"
-        return await self.session.ws_connect(f"{self.server.url}{where}?{asked}", autoping=True)
-
-    async def refused(self, path: str = "", query: str | None = None) -> tuple[int, str]:
-        asked = f"access_token={self.server.new_token()}" if query is None else query
-        where = path or f"/ws/agent/{self.agent_id}/cmd/"
-        headers = {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"}
-        headers["Sec-WebSocket-Key"] = "dGhlIHNhbXBsZSBub25jZQ=="
-        async with self.session.get(f"{self.server.url}{where}?{asked}", headers=headers) as response:
-            return response.status, await response.text()
-
-
-@pytest.fixture
-async def line(server: Simulator, session: aiohttp.ClientSession) -> Line:
-    return Line(server, session)
-
-
-async def frame(socket: aiohttp.ClientWebSocketResponse) -> dict[str, object]:
-    found = await socket.receive_json(timeout=5)
-    assert isinstance(found, dict)
-    return found
-
-
-async def until_done(socket: aiohttp.ClientWebSocketResponse) -> Frames:
-    found: Frames = []
-    while not found or not found[-1].get("done"):
-        found.append(await frame(socket))
-    return found
-
-
-def output(frames: Frames) -> str:
-    return "".join(str(each["output"]) for each in frames if "output" in each)
 
 
 # -- commands ------------------------------------------------------------------------------------------------
@@ -271,48 +226,6 @@ async def test_the_ledger_does_not_show_the_token(server: Simulator, line: Line)
 # -- what a test does to them --------------------------------------------------------------------------------
 
 
-async def test_frames_get_lost(server: Simulator, line: Line) -> None:
-    server.command("list", stdout="".join(f"{number}\n" for number in range(5)))
-    loss = server.lose_frames(2)
-    async with await line.open() as socket:
-        await socket.send_json({"cmd": "list"})
-        assert output(await until_done(socket)) == "2\n3\n4\n"
-        assert (loss.hits, loss.over) == (2, True)
-        with server.lose_frames(lambda each: each.get("output") == "3\n") as picky:
-            await socket.send_json({"cmd": "list"})
-            assert output(await until_done(socket)) == "0\n1\n2\n4\n"
-        assert picky.hits == 1
-        await socket.send_json({"cmd": "list"})
-        assert output(await until_done(socket)) == "0\n1\n2\n3\n4\n"
-
-
-async def test_the_end_gets_lost(server: Simulator, line: Line) -> None:
-    loss = server.omit_done()
-    async with await line.open() as socket:
-        await socket.send_json({"cmd": "echo one", "cmd_id": "1"})
-        assert await frame(socket) == {"cmd_id": "1"}
-        assert await frame(socket) == {"cmd_id": "1", "output": "one\n"}
-        await eventually(lambda: loss.hits)
-        await socket.send_json({"cmd": "echo two", "cmd_id": "2"})
-        assert [each["cmd_id"] for each in await until_done(socket)] == ["2", "2", "2"]
-
-
-async def test_clearing_the_faults_ends_the_losses_too(server: Simulator, line: Line) -> None:
-    loss = server.lose_frames(lambda _frame: True)
-    assert repr(loss) == "<FrameLoss hits=0 for ever>"
-    server.clear_faults()
-    async with await line.open() as socket:
-        await socket.send_json({"cmd": "echo one"})
-        assert output(await until_done(socket)) == "one\n"
-    assert loss.over
-    assert repr(server.omit_done(2)) == "<FrameLoss hits=0 2 left>"
-
-
-async def test_a_loss_of_nothing_is_a_mistake(server: Simulator) -> None:
-    with pytest.raises(ValueError, match="at least 1"):
-        server.lose_frames(0)
-
-
 async def test_the_switches_for_event_sockets_work_on_them(server: Simulator, line: Line) -> None:
     async with await line.open() as socket:
         await server.wait_for_subscribers(line.agent_id)
@@ -341,62 +254,6 @@ async def test_without_a_bus_it_says_so_and_never_ends(server: Simulator, line: 
             assert await frame(socket) == {"cmd_id": "x", "output": words}
         await socket.send_json({"cmd": "echo hi", "cmd_id": "y"})
         assert [each["cmd_id"] for each in await until_done(socket)] == ["y", "y", "y"]
-
-
-# -- terminals -----------------------------------------------------------------------------------------------
-
-SESSION = "a6d6bc2f-d7bf-4383-8bd3-b068b7d09d2a"
-
-
-async def typed(socket: aiohttp.ClientWebSocketResponse, **content: object) -> None:
-    await socket.send_json(content)
-
-
-async def test_a_terminal_echoes_and_runs_what_is_typed(server: Simulator, line: Line) -> None:
-    server.command("dir", stdout="one\n", seconds=0.0)
-    async with await line.open(f"/ws/agent/{line.agent_id}/terminal/{SESSION}/") as socket:
-        await typed(socket, action="input", data="ignored\r")
-        await typed(socket, action="start")
-        await typed(socket, action="start", shell="powershell")
-        await typed(socket, action="input", data="di")
-        await typed(socket, action="input", data="r\r")
-        shown = [await frame(socket) for _ in range(5)]
-        await typed(socket, action="kill")
-        await typed(socket, action="kill")
-        shown.append(await frame(socket))
-    found = [each["data"] for each in shown]
-    assert [each["output"] for each in found] == ["cmd> ", "di", "r\r\n", "one\n", "cmd> ", ""]  # type: ignore[index]
-    assert found[-1] == {"output": "", "session_id": SESSION, "exit_code": 0, "done": True, "messageId": "6"}
-    assert server.runs[0].output == "terminal"
-
-
-@pytest.mark.parametrize(
-    ("plat", "shell", "code"),
-    [
-        ("windows", "bash", "invalid_shell"),
-        ("windows", r"C:\a & b\cmd.exe", "invalid_shell"),
-        ("windows", r"C:\shells\cmd.exe", None),
-        ("windows", r"C:\nowhere\x.exe", "terminal_start_failed"),
-        ("linux", "powershell", "invalid_shell"),
-        ("linux", "/bin/zsh", None),
-    ],
-)
-async def test_which_shells_can_be_started(
-    server: Simulator, line: Line, plat: str, shell: str, code: str | None
-) -> None:
-    server.agents[0].plat = plat
-    async with await line.open(f"/ws/agent/{line.agent_id}/terminal/{SESSION}/") as socket:
-        await typed(socket, action="start", shell=shell)
-        assert (await frame(socket)).get("code") == code
-
-
-async def test_a_terminal_without_a_bus(server: Simulator, line: Line) -> None:
-    async with await line.open(f"/ws/agent/{line.agent_id}/terminal/{SESSION}/") as socket:
-        with server.nats_down():
-            await typed(socket, action="start")
-            assert (await frame(socket))["error"] == "Failed to start terminal session."
-    with server.restrict("can_use_terminal"):
-        assert await line.refused(f"/ws/agent/{line.agent_id}/terminal/{SESSION}/") == (403, "")
 
 
 # -- the dashboard -------------------------------------------------------------------------------------------
