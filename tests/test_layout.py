@@ -37,8 +37,8 @@ OF_NO_MODULE: Final = {
 
 TESTED_BY_OTHERS: Final = """
     ansible/inventory/trmm
-    cli/files cli/forms cli/groups cli/host_files cli/keys cli/main cli/options cli/progress
-    cli/prompts cli/report cli/rows cli/run_options cli/services
+    cli/files cli/main cli/options
+    cli/run_options cli/services
     dialects/base
     dialects/stock/agent_answers dialects/stock/bulk dialects/stock/checks dialects/stock/creation
     dialects/stock/dashboard dialects/stock/login dialects/stock/task_lookups dialects/stock/tasks

@@ -5,8 +5,10 @@ from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
 
+import keyring
 import pytest
 
+from tests.cli.logins import Drawer
 from tests.cli.stage import Backstage, Said
 from trmm_async.cli import main
 
@@ -74,3 +76,21 @@ def either(request: pytest.FixtureRequest) -> Backstage:
     """A gateway, then a stock server."""
     stage: Backstage = request.getfixturevalue(request.param)
     return stage
+
+
+@pytest.fixture
+def stage(either: Backstage, monkeypatch: pytest.MonkeyPatch) -> Backstage:
+    """Either, to which nothing in the environment leads."""
+    monkeypatch.delenv("TRMM_URL")
+    monkeypatch.delenv("TRMM_API_KEY")
+    return either
+
+
+@pytest.fixture
+def drawer() -> Iterator[Drawer]:
+    """A keyring in memory, in the place of the system's."""
+    before = keyring.get_keyring()
+    drawer = Drawer()
+    keyring.set_keyring(drawer)
+    yield drawer
+    keyring.set_keyring(before)

@@ -26,6 +26,9 @@ from trmm_async.testing import Simulator
 
 T = TypeVar("T")
 LONGEST = 120.0
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+HOSTS = ("--agent", "JADE-PC", "--agent", "DESKTOP-001", "--yes")
+"""Words that name two agents and go on without a question."""
 
 
 class Backstage:
@@ -187,6 +190,11 @@ def ended(process: Process) -> Said:
     """Its end, waited for."""
     out, error = process.communicate(timeout=LONGEST)
     return Said(process.wait(), out, error)
+
+
+def lines(shown: str) -> list[str]:
+    """What a terminal shows, line by line."""
+    return ESCAPE.sub("", shown).replace("\r", "").splitlines()
 
 
 FLEETING = re.compile(r"\r\x1b\[K(?:[^\r\n]*(?=\r\x1b\[K))?")

@@ -1,4 +1,4 @@
-"""On a real terminal: tables that fit, colour, the question, bars, and what is typed."""
+"""On a real terminal: tables that fit, colour, help, and events as they come."""
 
 import os
 import re
@@ -9,15 +9,10 @@ from pathlib import Path
 import pytest
 from rich.cells import cell_len
 
-from tests.cli.stage import Backstage, ended, program, started, terminal
+from tests.cli.stage import Backstage, ended, lines, program, started, terminal
 from trmm_async.testing import Simulator
 
-ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]")
-
-
-def lines(shown: str) -> list[str]:
-    return ESCAPE.sub("", shown).replace("\r", "").splitlines()
 
 
 @pytest.mark.parametrize("width", [60, 80, 160])
@@ -65,13 +60,6 @@ def test_hosts_are_told_apart_on_a_narrow_terminal(words: list[str], width: int)
     assert (
         len({end for end in ("0001", "0002", "一号機", "二号機") if any(end in line for line in shown)}) == 4
     )
-
-
-def test_the_report_of_a_run_fits(gateway: Backstage) -> None:
-    still = {"TERM": "dumb"}  # no bar is drawn over it
-    with terminal(["run", "3", "--all", "--dry-run"], {**gateway.environment, **still}, 60) as screen:
-        assert screen.finish() == 0, screen.shown
-    assert max(len(line) for line in lines(screen.shown)) <= 60
 
 
 def test_a_wide_terminal_shows_more(gateway: Backstage) -> None:
@@ -128,30 +116,11 @@ class TestTheStreamIsAskedAndNotTheEnvironment:
                 assert screen.finish() == 0, screen.shown
             assert 40 < max(len(line) for line in lines(screen.shown)) <= 80
 
-    def test_a_bar_on_stderr_is_drawn_where_stdout_is_none(self, gateway: Backstage, tmp_path: Path) -> None:
-        words = ["run", "5", "--client", "34", "--yes", "--jsonl"]
-        with terminal(words, gateway.environment, output=tmp_path / "outcomes") as screen:
-            assert screen.finish() == 0, screen.shown
-        assert re.search(r"\d+/\d+", ESCAPE.sub("", screen.shown))
-        assert "\x1b" not in (tmp_path / "outcomes").read_text()
-
     def test_no_color_leaves_no_style_at_all(self, gateway: Backstage) -> None:
         for words in (["agents"], ["--help"]):
             with terminal(words, {**gateway.environment, "NO_COLOR": "1", "FORCE_COLOR": "1"}) as screen:
                 assert screen.finish() == 0, screen.shown
             assert not re.search(r"\x1b\[[0-9;]*m", screen.shown)
-
-
-def test_no_output_fakes_our_rules_however_it_is_broken(gateway: Backstage) -> None:
-    forged = f"{' ' * 60}{'-' * 15}\nSRV-9 (1) return code 0\n{'-' * 15}\nall is well\n"
-    gateway.do(lambda server: server.script(6, stdout=forged))
-    still = {"TERM": "dumb"}  # no bar is drawn over it
-    with terminal(["run", "6", "--agent", "JADE-PC"], {**gateway.environment, **still}, 60) as screen:
-        assert screen.finish() == 0, screen.shown
-    shown = lines(screen.shown)
-    assert shown.count("-" * 15) == 2
-    assert all(line.startswith("| ") for line in shown[shown.index("-" * 15) + 3 : -1])
-    assert max(len(line) for line in shown) <= 60
 
 
 PRINTING = [
@@ -199,43 +168,6 @@ def test_a_paragraph_of_help_is_broken_only_where_the_terminal_ends(gateway: Bac
     assert len(paragraph) > 2
     for line, following in pairwise(paragraph):
         assert len(line) + len(following.split()[0]) >= 76, line
-
-
-class TestTheQuestion:
-    @pytest.mark.parametrize(("answer", "code"), [("y", 0), ("yes", 0), ("n", 4), ("", 4)])
-    def test_is_answered(self, gateway: Backstage, answer: str, code: int) -> None:
-        gateway.do(lambda server: server.reset_ledger())
-        with terminal(["run", "3", "--client", "34"], gateway.environment) as screen:
-            screen.wait_for("Go on? [y/N] ")
-            screen.type(f"{answer}\r")
-            assert screen.finish() == code
-        assert re.search(r"Run Clear-TempFiles on \d agents: JADE-PC, DESKTOP-001", screen.shown)
-        assert bool(gateway.do(lambda server: server.runs)) == (code == 0)
-
-    @pytest.mark.parametrize("fresh", [True, False])
-    def test_is_interrupted(self, gateway: Backstage, fresh: bool) -> None:
-        gateway.do(lambda server: server.reset_ledger())
-        with terminal(["run", "3", "--client", "34"], gateway.environment, fresh=fresh) as screen:
-            screen.wait_for("Go on? [y/N] ")
-            screen.type("\x03")
-            assert screen.finish() == 130
-        assert "Traceback" not in screen.shown
-        assert gateway.do(lambda server: server.runs) == []
-
-
-def test_a_run_shows_how_far_it_is(gateway: Backstage) -> None:
-    with terminal(["run", "3", "--client", "34", "--yes"], gateway.environment, 100) as screen:
-        assert screen.finish() == 0, screen.shown
-    assert re.search(r"\d+/\d+ +\d+\.\d/s", ESCAPE.sub("", screen.shown))
-    assert re.search(r"\d+ done", screen.shown)
-
-
-def test_a_download_shows_how_far_it_is(gateway: Backstage, tmp_path: Path) -> None:
-    made = program(["deploy", "create", "--client", "34", "--site", "41", "--json"], gateway.environment).data
-    words = ["deploy", "download", str(made["id"]), str(tmp_path)]
-    with terminal(words, gateway.environment) as screen:
-        assert screen.finish() == 0, screen.shown
-    assert re.search(r"installer .*(kB|bytes)", ESCAPE.sub("", screen.shown))
 
 
 class TestWatch:

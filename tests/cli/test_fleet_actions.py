@@ -5,9 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Cli
-from tests.cli.stage import Backstage
-
-HOSTS = ("--agent", "JADE-PC", "--agent", "DESKTOP-001", "--yes")
+from tests.cli.stage import HOSTS, Backstage
 
 
 @pytest.fixture(autouse=True)

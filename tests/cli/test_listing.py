@@ -1,22 +1,17 @@
-"""One pipeline for all lists: forms, fields, order, limits, jq, and looking again and again."""
+"""One pipeline for all lists: fields, order, limits, and looking again and again."""
 
-import csv
-import io
 import json
 import os
 import signal
 from typing import Any
 
 import pytest
-import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
 import trmm_async as sdk
 from tests.cli.conftest import Cli
 from tests.cli.pages import commands, options
 from tests.cli.stage import Backstage, Said, started, terminal
-from trmm_async.cli.rows import chosen_fields, flat, flat_names, harmless, in_order
+from trmm_async.cli.rows import chosen_fields
 
 LISTS = {
     "trmm agents list", "trmm scripts", "trmm clients", "trmm checks", "trmm tasks list", "trmm history",
@@ -33,44 +28,6 @@ def test_every_list_has_the_same_options() -> None:
         if "--limit" in words and "--live" not in words and name != "trmm call":
             found[name] = words >= SHAPING
     assert found == dict.fromkeys(LISTS, True)
-
-
-class TestForms:
-    def test_are_of_the_same_things(self, cli: Cli, either: Backstage) -> None:
-        expected = cli("agents", "--json", "--limit", "3").data
-        assert len(expected) == 3
-        assert cli("agents", "-o", "json", "--limit", "3").data == expected
-        assert cli("agents", "-o", "jsonl", "--limit", "3").lines == expected
-        assert yaml.safe_load(cli("agents", "-o", "yaml", "--limit", "3").out) == expected
-        names = [row["hostname"] for row in expected]
-        assert cli("agents", "-o", "name", "--limit", "3").out.splitlines() == names
-        rows = list(csv.DictReader(io.StringIO(cli("agents", "-o", "csv", "--limit", "3").out)))
-        assert [row["hostname"] for row in rows] == names
-        assert [row["client_name"] for row in rows] == [row["client"]["name"] for row in expected]
-
-    def test_two_are_too_many_and_others_are_none(self, cli: Cli) -> None:
-        assert cli("agents", "--json", "-o", "csv").error.startswith(
-            "trmm: --json and --output are two formats"
-        )
-        assert "--output is table, wide, csv, json, jsonl, yaml or name" in cli("scripts", "-o", "xml").error
-        assert cli("scripts", "--jq", ".[]", "-o", "csv").code == 2
-        assert "--watch goes with" in cli("scripts", "--watch", "--json").error
-
-    def test_wide_cuts_nothing(self, gateway: Backstage) -> None:
-        with terminal(["agents", "-o", "wide", "--no-headers"], gateway.environment, 60) as screen:
-            assert screen.finish() == 0, screen.shown
-        assert "…" not in screen.shown
-        assert "Hostname" not in screen.shown
-
-    def test_of_one_thing(self, cli: Cli, either: Backstage) -> None:
-        whole = cli("agents", "get", "JADE-PC", "--json").data
-        assert whole == cli("agent", "JADE-PC", "--json").data
-        assert yaml.safe_load(cli("agent", "JADE-PC", "-o", "yaml").out)[0] == whole
-        assert cli("agent", "JADE-PC", "--jq", ".hostname").out == "JADE-PC\n"
-        assert cli("agents", "get", "JADE-PC", "--fields", "hostname,client.name").out.splitlines() == [
-            "hostname  client.name",
-            f"JADE-PC   {whole['client']['name']}",
-        ]
 
 
 class TestFields:
@@ -116,70 +73,6 @@ class TestFields:
                 assert (said.code, said.out) == (2, "")
                 assert says in said.error
         assert chosen_fields("extra.anything.at_all,client.name", sdk.Agent, "--fields")
-
-    def test_to_sort_by_are_several_and_what_has_none_comes_last(self) -> None:
-        rows: list[dict[str, Any]] = [
-            {"a": 1, "b": None},
-            {"a": 2, "b": 1},
-            {"a": 1, "b": 5},
-            {"a": None, "b": 2},
-        ]
-        assert [(row["a"], row["b"]) for row in in_order(rows, "a,-b")] == [
-            (1, 5),
-            (1, None),
-            (2, 1),
-            (None, 2),
-        ]
-        assert [row["b"] for row in in_order(rows, "-b")] == [5, 2, 1, None]
-        assert in_order(rows, "-a, b")[0] == {"a": 2, "b": 1}
-
-
-class TestJq:
-    def test_is_given_the_whole_list(self, cli: Cli, either: Backstage) -> None:
-        assert cli("agents", "--jq", "length").out == "20\n"
-        assert cli("agents", "--jq", ".[0] | {hostname}", "--limit", "1").lines[0].keys() == {"hostname"}
-
-    def test_that_is_none_is_told(self, cli: Cli, gateway: Backstage) -> None:
-        assert cli("agents", "--jq", ".[").code == 2
-        assert "--jq: " in cli("agents", "--jq", ".[0] | .hostname.x").error
-
-
-class TestCsv:
-    @pytest.mark.parametrize("fields", [[], ["--fields", "hostname,client.name,checks,client"]], ids=len)
-    def test_has_the_same_titles_with_rows_and_without(
-        self, cli: Cli, either: Backstage, fields: list[str]
-    ) -> None:
-        words = ["agents", "-o", "csv", *fields]
-        none, some = cli(*words, "--hostname", "nobody-*").out, cli(*words).out
-        assert none == some.partition("\n")[0] + "\n"
-        assert "client_name" in none
-        assert cli(*words, "--hostname", "nobody-*", "--no-headers").out == ""
-        assert cli("agents", "--hostname", "nobody-*", "-o", "json").out == "[]\n"
-        assert cli("agents", "--hostname", "nobody-*", "-o", "yaml").out == "[]\n"
-
-    @pytest.mark.parametrize(
-        "words",
-        [
-            ["checks"], ["tasks"], ["alerts"], ["history"], ["software"], ["updates"], ["services"],
-            ["scripts"], ["clients"], ["deploy"], ["profiles"], ["call", "users.list"],
-        ],
-        ids=" ".join,
-    )  # fmt: skip
-    def test_of_every_list_has_titles(self, cli: Cli, stock: Backstage, words: list[str]) -> None:
-        for limit in ("0", "1000"):
-            said = cli(*words, "-o", "csv", "--limit", limit)
-            assert said.code == 0
-            first, *rows = csv.reader(io.StringIO(said.out))
-            assert len(first) > 4
-            assert all(len(row) == len(first) for row in rows)
-
-    def test_has_columns_by_the_type_and_not_by_the_rows(self) -> None:
-        assert "result_retcode" in flat_names(sdk.HistoryEntry, None, hosted=True)
-        assert flat_names(sdk.HistoryEntry, ["id", "result"], hosted=True)[:2] == ("id", "result_retcode")
-        assert flat_names(sdk.StoredRun, ["counts", "counts.done"], hosted=False)[-1] == "counts.done"
-        assert flat_names(("a", "b"), None, hosted=False) == ("a", "b")
-        entry = {"before": {"x": [1]}, "client": {"id": 3}}
-        assert flat(entry, {"before"}) == {"before": '{"x": [1]}', "client_id": 3}
 
 
 def test_a_list_that_is_cut_to_nothing_is_not_called_empty(cli: Cli, either: Backstage) -> None:
@@ -278,10 +171,6 @@ class TestDoing:
 
 
 class TestSmallHabits:
-    def test_an_agent_where_a_command_belongs(self, cli: Cli) -> None:
-        assert "One agent is shown by: trmm agent JADE-PC" in cli("agents", "JADE-PC").error
-        assert "Did you mean 'list'?" in cli("agents", "lst").error
-
     def test_help_and_version(self, cli: Cli) -> None:
         assert cli("-V").out == cli("--version").out
         assert cli("help").out == cli("--help").out
@@ -298,22 +187,3 @@ class TestSmallHabits:
         with terminal(["deploy"], stock.environment, 60) as screen:
             assert screen.finish() == 0
         assert url in screen.shown
-
-
-@given(
-    st.dictionaries(st.text(), st.recursive(st.none() | st.integers() | st.text(), st.lists, max_leaves=3))
-)
-def test_a_flat_row_has_no_lists_and_no_objects(row: dict[str, Any]) -> None:
-    assert not [value for value in flat(row).values() if isinstance(value, list | dict)]
-
-
-@given(st.lists(st.none() | st.integers() | st.text() | st.booleans()))
-def test_anything_can_be_sorted(values: list[Any]) -> None:
-    for order in ("x", "-x"):
-        rows = in_order([{"x": value} for value in values], order)
-        assert [row for row in rows if row["x"] is None] == rows[len(rows) - values.count(None) :]
-
-
-@pytest.mark.parametrize("text", ["=1+1", "@SUM(A1)", "+1", "-1;=2", "\t=1"])
-def test_no_cell_is_a_formula(text: str) -> None:
-    assert harmless([text])[0].startswith("'")

@@ -2,27 +2,17 @@
 
 import csv
 import io
-import json
-import ntpath
-import os
 import re
 import stat
-import sys
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 
-import pytest
 import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tests.cli.conftest import Cli
 from tests.cli.pages import commands, options
-from tests.cli.stage import Backstage, started, terminal
-from trmm_async.cli.exits import CommandError
+from tests.cli.stage import HOSTS, Backstage, started
 from trmm_async.cli.forms import OUTCOME
-from trmm_async.cli.host_files import HostFiles, file_names
 
-HOSTS = ("--agent", "JADE-PC", "--agent", "DESKTOP-001", "--yes")
 NAMES = ["DESKTOP-001", "JADE-PC"]
 
 
@@ -97,47 +87,7 @@ def _cells(rows: list[dict[str, object]]) -> list[str]:
     return [str(cell) for row in rows for cell in row.values()]
 
 
-def test_rows_get_into_a_file_while_a_bar_is_drawn(gateway: Backstage, tmp_path: Path) -> None:
-    for name, words in (("lines", ["--jsonl"]), ("text", ["--live"])):
-        path = tmp_path / name
-        with terminal(["run", "3", *HOSTS, *words], gateway.environment, output=path) as screen:
-            assert screen.finish() == 0, screen.shown
-        assert len(re.findall("JADE-PC|DESKTOP-001", path.read_text())) >= 2
-        assert "JADE-PC" not in screen.shown
-    lines = (tmp_path / "lines").read_text().splitlines()
-    assert sorted(json.loads(line)["hostname"] for line in lines) == NAMES
-
-
-@pytest.mark.parametrize("words", [["--live"], ["-o", "csv"], ["--jsonl"]], ids=" ".join)
-def test_what_comes_while_a_bar_is_drawn_stands_above_it(gateway: Backstage, words: list[str]) -> None:
-    with terminal(["run", "3", *HOSTS, *words, "--width", "1"], gateway.environment, 120) as screen:
-        assert screen.finish() == 0, screen.shown
-    shown = re.sub(r"\x1b\[[0-9;]*m", "", screen.shown)
-    begun = {
-        "--live": r"(?:JADE-PC|DESKTOP-001): [A-Z]",
-        "-o": r"[A-Za-z]\w{39},",
-        "--jsonl": r'{"agent_id"',
-    }[words[0]]
-    places = [found.start() for found in re.finditer(begun, shown)]
-    assert len(places) >= 2
-    assert {shown[:place].endswith(("\n", "\x1b[2K")) for place in places} == {True}
-
-
 class TestLive:
-    def test_each_line_has_its_host_before_it(self, cli: Cli, stock: Backstage) -> None:
-        stock.do(
-            lambda server: server.script(6, stdout="one\n\x1b[2Jtwo\n", stderr="JADE-PC: three\n", retcode=3)
-        )
-        said = cli("run", "6", "--agent", "DESKTOP-001", "--live")
-        stock.do(lambda server: server.script(6))
-        assert said.code == 1
-        assert said.out.splitlines() == [
-            "DESKTOP-001: one",
-            "DESKTOP-001: [2Jtwo",
-            "DESKTOP-001: JADE-PC: three",
-            "DESKTOP-001: return code 3",
-        ]
-
     def test_a_command_on_many_is_told_as_it_comes(self, stock: Backstage) -> None:
         stock.do(lambda server: server.hang(server.agent_ids[1]))
         words = ["cmd", "echo hello", *HOSTS, "--shell", "cmd", "--timeout", "300"]
@@ -146,14 +96,6 @@ class TestLive:
             assert process.stdout.readline() == "JADE-PC: hello\n"
             assert process.poll() is None
         stock.do(lambda server: server.unhang(server.agent_ids[1]))
-
-    def test_what_did_not_run_is_told_so(self, cli: Cli, gateway: Backstage, tmp_path: Path) -> None:
-        book = str(tmp_path / "run.db")
-        gateway.do(lambda server: server.go_offline(server.agent_ids[0]))
-        said = cli("run", "3", *HOSTS, "--live", "--journal", book)
-        gateway.do(lambda server: server.come_online(server.agent_ids[0]))
-        assert "JADE-PC: did not run: BadRequestError: POST " in said.out
-        assert sorted(cli("results", book, "--live").out.splitlines()) == sorted(said.out.splitlines())
 
 
 class TestAFileForEachHost:
@@ -199,60 +141,3 @@ class TestAFileForEachHost:
         assert said.code == 0
         assert "1 files of --output-dir are not written" in said.error
         assert (tmp_path / "DESKTOP-001.txt").read_text()
-
-    @pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
-    def test_takes_the_place_of_a_link(self, tmp_path: Path) -> None:
-        (tmp_path / "other").write_text("of somebody else")
-        (tmp_path / "HOST.txt").symlink_to(tmp_path / "other")
-        HostFiles(tmp_path, {"a": "HOST"}).write(_row("a"))
-        assert (tmp_path / "other").read_text() == "of somebody else"
-        assert not (tmp_path / "HOST.txt").is_symlink()
-
-    def test_of_hosts_with_hostile_names(self, tmp_path: Path) -> None:
-        hosts = {"a": "../../etc/cron.d/x", "b": "con", "c": "", "d": "\x00\n/", "e": ".bashrc", "f": "-rf"}
-        files = HostFiles(tmp_path / "here", hosts)
-        written = [files.write(_row(who)) for who in (*hosts, "../up", "/")]
-        assert {path.parent for path in written} == {tmp_path / "here"}
-        assert len(set(written)) == len(written) == len(list((tmp_path / "here").iterdir()))
-        assert [path.name for path in tmp_path.iterdir()] == ["here"]
-        assert os.path.realpath(tmp_path / "here") == str(tmp_path / "here")
-
-    def test_two_of_one_name_have_two(self, tmp_path: Path) -> None:
-        names = file_names({"id-1": "PC", "id-2": "pc", "id-3": "PC-3"})
-        assert names == {"id-1": "PC~id-1", "id-2": "pc~id-2", "id-3": "PC-3"}
-
-    def test_is_whole_or_not_there(self, tmp_path: Path) -> None:
-        (tmp_path / "a.txt").mkdir()
-        with pytest.raises(CommandError, match="can't be written"):
-            HostFiles(tmp_path, {}).write(_row("a"))
-        assert [one.name for one in tmp_path.iterdir()] == ["a.txt"]
-
-
-def _row(agent_id: str) -> dict[str, object]:
-    told = dict.fromkeys(OUTCOME)
-    return {**told, "agent_id": agent_id, "outcome": "done", "stdout": "said\ud800\n"}
-
-
-ODD = st.text(max_size=300) | st.sampled_from(
-    ["..", ".", "con", "COM1.x", "a", "A", "a~1", "ß", "SS", "K", "k"]
-)
-
-
-def is_reserved(name: str) -> bool:
-    """Whether Windows has something else of this name, by what each version of Python has for that."""
-    known = getattr(ntpath, "isreserved", None)
-    return bool(known(name) if known else PureWindowsPath(name).is_reserved())
-
-
-@given(st.dictionaries(ODD, ODD, max_size=8))
-def test_names_of_files_are_safe_and_each_is_another(hosts: dict[str, str]) -> None:
-    names = file_names(hosts)
-    assert names.keys() == hosts.keys()
-    assert len({name.upper().casefold() for name in names.values()}) == len(hosts)
-    for name in names.values():
-        whole = f"{name}.txt"
-        assert PurePosixPath(whole).parts == PureWindowsPath(whole).parts == (whole,)
-        assert not is_reserved(whole)
-        assert not whole.startswith((".", "-"))
-        assert len(whole.encode()) < 200
-        assert whole.isprintable()

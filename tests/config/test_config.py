@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from tests.cli.commands.test_profiles import Drawer
+from tests.cli.logins import Drawer
 from tests.config.folders import applied, changes, write
 from tests.config.recorded_server import COMMUNITY, recorded_server
 from tests.properties import many
