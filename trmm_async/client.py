@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from trmm_async import arguments, profiles, url_checks
+from trmm_async import arguments, effective_settings, url_checks
 from trmm_async.addresses import normal
 from trmm_async.calls import Lane
 from trmm_async.dialects import Dialect, Gateway, Stock
@@ -196,7 +196,7 @@ class TRMM:
             proxy=_proxy(proxy, secrets),
             secrets=secrets,
         )
-        spoken = arguments.choice(dialect, "dialect", profiles.DIALECTS)
+        spoken = arguments.choice(dialect, "dialect", effective_settings.DIALECTS)
         dialects = _dialects(spoken, server.base_url)
         bounds = _Bounds(rate_limit, deployment_rate_limit, max_waiting)
         self._shared = _shared(
@@ -285,7 +285,7 @@ class TRMM:
             InvalidRequestError: the address or the key is missing, or a setting is wrong.
             KeySourceError: the key is in the system's keyring, which can't be read.
         """
-        return cls._found(profiles.from_environment(settings))
+        return cls._found(effective_settings.from_environment(settings))
 
     @classmethod
     def from_profile(cls, name: str, **settings: Any) -> Self:
@@ -304,10 +304,10 @@ class TRMM:
                 setting is wrong.
             KeySourceError: the key is in the system's keyring, which can't be read.
         """
-        return cls._found(profiles.from_profile(name, settings))
+        return cls._found(effective_settings.from_profile(name, settings))
 
     @classmethod
-    def _found(cls, found: profiles.FoundSettings) -> Self:
+    def _found(cls, found: effective_settings.FoundSettings) -> Self:
         made = cls(**found.settings)
         made._remember = found.remember
         return made

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.cli.stage import LONGEST, Backstage, program
 from trmm_async.cli.exits import guarded
 from trmm_async.cli.known_names import _harmless, _path, _quoted, _read
-from trmm_async.profiles import Settings
+from trmm_async.effective_settings import Settings
 
 
 def tab(line: str, extra: dict[str, str]) -> list[str]:

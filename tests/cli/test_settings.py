@@ -1,4 +1,4 @@
-"""Which server: the command line, the environment, the file; and the file itself."""
+"""The file of profiles: how it is written, read, and used."""
 
 import os
 import shutil
@@ -11,85 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.cli.stage import Backstage, environment
+from tests.test_effective_settings import ENVIRONMENT, LAB, MAIN, settled
 from trmm_async.cli.exits import CommandError
 from trmm_async.cli.settings import write_profile_file
+from trmm_async.effective_settings import GlobalOptions, client_settings, find_key, resolve
 from trmm_async.errors import InvalidRequestError
-from trmm_async.profiles import (
-    GlobalOptions,
-    Profile,
-    ProfileFile,
-    client_settings,
-    config_path,
-    find_key,
-    no_key,
-    read_profile_file,
-    resolve,
-)
-
-MAIN = Profile("main", url="https://main.example", dialect="stock", api_key="main-key")
-LAB = Profile("lab", url="https://lab.example", api_key="lab-key", rate_limit="50/60", allow_http=True)
-BOOK = ProfileFile(Path("config.toml"), default="main", profiles={"main": MAIN, "lab": LAB})
-
-
-def settled(given: GlobalOptions, environ: dict[str, str], book: ProfileFile = BOOK) -> tuple[str, str, str]:
-    settings = resolve(given, book, environ)
-    key = find_key(settings, book, environ)
-    assert key is not None
-    return settings.url, settings.dialect, key.value
-
-
-ENVIRONMENT = {"TRMM_URL": "https://env.example", "TRMM_API_KEY": "env-key", "TRMM_DIALECT": "gateway"}
-
-
-class TestPrecedence:
-    def test_the_default_profile_where_nothing_else_is_said(self) -> None:
-        assert settled(GlobalOptions(), {}) == ("https://main.example", "stock", "main-key")
-
-    def test_the_environment_goes_before_the_file(self) -> None:
-        assert settled(GlobalOptions(), ENVIRONMENT) == ("https://env.example", "gateway", "env-key")
-        assert settled(GlobalOptions(), {"TRMM_PROFILE": "lab"}) == ("https://lab.example", "auto", "lab-key")
-        assert settled(GlobalOptions(), {"TRMM_API_KEY": "env-key"})[2] == "env-key"
-
-    def test_of_a_key_and_an_address_what_an_editor_has_put_around_them_is_passed_over(self) -> None:
-        environ = {"TRMM_URL": "\ufeffhttps://env.example\r", "TRMM_API_KEY": "\ufeffenv-key\n"}
-        assert settled(GlobalOptions(), environ) == ("https://env.example", "auto", "env-key")
-
-    def test_a_profile_that_is_asked_for_goes_before_the_environment(self) -> None:
-        asked = GlobalOptions(profile="main")
-        assert settled(asked, ENVIRONMENT) == ("https://main.example", "stock", "main-key")
-
-    def test_options_go_before_all(self) -> None:
-        given = GlobalOptions(url="https://lab.example/", profile="lab", dialect="gateway", rate_limit="none")
-        assert settled(given, {}) == ("https://lab.example/", "gateway", "lab-key")
-        settings = resolve(given, BOOK, {})
-        assert (settings.rate_limit, settings.allow_http) == ("none", True)
-
-    def test_a_lone_profile_is_the_default(self) -> None:
-        book = ProfileFile(Path("x"), profiles={"lab": LAB})
-        assert settled(GlobalOptions(), {}, book)[0] == "https://lab.example"
-
-    def test_without_any_it_says_what_to_do(self) -> None:
-        with pytest.raises(InvalidRequestError, match="--url, set TRMM_URL, or write a profile"):
-            resolve(GlobalOptions(), ProfileFile(Path("x")), {})
-
-    def test_a_profile_that_is_not_there_lists_those_that_are(self) -> None:
-        with pytest.raises(InvalidRequestError, match="there is lab, main"):
-            resolve(GlobalOptions(profile="nope"), BOOK, {})
-
-    def test_a_dialect_that_is_none(self) -> None:
-        with pytest.raises(InvalidRequestError, match="auto, gateway or stock, not 'french'"):
-            resolve(GlobalOptions(dialect="french"), BOOK, {})
-
-
-class TestAKeyBelongsToItsAddress:
-    @pytest.mark.parametrize("environ", [{}, ENVIRONMENT])
-    def test_no_other_server_gets_it(self, environ: dict[str, str]) -> None:
-        settings = resolve(GlobalOptions(url="https://evil.example"), BOOK, environ)
-        assert find_key(settings, BOOK, environ) is None
-        assert "no API key for https://evil.example" in str(no_key(settings, BOOK, environ))
-
-    def test_one_that_stands_alone_in_the_environment_is_for_any(self) -> None:
-        assert settled(GlobalOptions(url="https://x.example"), {"TRMM_API_KEY": "k"})[2] == "k"
+from trmm_async.profiles import Profile, ProfileFile, config_path, read_profile_file
 
 
 class TestTheFile:
@@ -199,12 +126,6 @@ class TestTheFile:
     def test_is_in_the_platforms_folder_unless_said_otherwise(self, tmp_path: Path) -> None:
         assert config_path({}).parts[-2:] == ("trmm", "config.toml")
         assert config_path({"TRMM_CONFIG": str(tmp_path)}) == tmp_path
-
-
-def test_no_repr_shows_a_key() -> None:
-    assert "main-key" not in repr(BOOK)
-    settings = resolve(GlobalOptions(), BOOK, {})
-    assert "main-key" not in repr(settings) + repr(find_key(settings, BOOK, {}))
 
 
 class TestSharedLimits:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,16 +11,6 @@ from tests.cli.stage import Backstage
 from tests.peer import always, answer, peer
 from tests.proxies import Proxy, contexts, proxy
 from trmm_async import TRMM, ConnectionFailedError
-from trmm_async.profiles import GlobalOptions, Profile, ProfileFile, resolve
-
-HTTPS = "https://rmm.example"
-OTHERS = {"HTTPS_PROXY": "http://pw:pw@others:1"}
-TYPED = GlobalOptions(url=HTTPS, as_others_do=True)
-BOOK = ProfileFile(
-    Path("x"), profiles={"main": Profile("main", url=HTTPS, proxy="http://of-file:1", ca="~/ca.pem")}
-)
-
-# Of no use to anybody.
 
 
 @pytest.fixture
@@ -30,13 +19,6 @@ def between(gateway: Backstage) -> Iterator[Proxy]:
     loop = gateway._loop
     yield asyncio.run_coroutine_threadsafe(running.__aenter__(), loop).result(30)
     asyncio.run_coroutine_threadsafe(running.__aexit__(None, None, None), loop).result(30)
-
-
-NO_PROFILES = ProfileFile(Path("x"))
-
-
-def way(given: GlobalOptions, environ: dict[str, str], book: ProfileFile = NO_PROFILES) -> str | None:
-    return resolve(given, book, environ).proxy
 
 
 class TestTheProxy:
@@ -66,39 +48,6 @@ class TestTheProxy:
         assert len(between.heads) == tunnels + 1
         bare.chmod(0o644)
         assert "the password of proxy in" in cli("agents").error
-
-    def test_is_that_of_the_nearest(self) -> None:
-        ours = {"TRMM_PROXY": "ours:1", **OTHERS}
-        assert way(replace(TYPED, proxy="mine:1"), ours, BOOK) == "mine:1"
-        assert way(TYPED, ours, BOOK) == "ours:1"
-        assert way(TYPED, OTHERS, BOOK) == "http://of-file:1"
-        assert way(replace(TYPED, profile="main", url=None), ours, BOOK) == "http://of-file:1"
-        assert way(TYPED, OTHERS) == OTHERS["HTTPS_PROXY"]
-        assert way(TYPED, {**OTHERS, "https_proxy": "small:1"}) == "small:1"
-        assert way(replace(TYPED, proxy=""), ours, BOOK) is None
-        # The library reads what is ours alone, and what is for https is for https.
-        assert way(GlobalOptions(url=HTTPS), OTHERS) is None
-        assert way(replace(TYPED, url="http://127.0.0.1"), OTHERS) is None
-        assert "pw" not in repr(resolve(TYPED, ProfileFile(Path("x")), OTHERS))
-
-    @pytest.mark.parametrize(
-        ("host", "spared", "is_spared"),
-        [
-            ("rmm.example", "rmm.example", True),
-            ("rmm.example", "a.b, .example", True),
-            ("rmm.example", "*.EXAMPLE", True),
-            ("rmm.example", "rmm.example:443", True),
-            ("rmm.example", "*", True),
-            ("rmm.example", "m.example,ple", False),
-            ("10.1.2.3", "10.0.0.0/8", True),
-            ("[fd00::1]", "fd00::/8", True),
-            ("11.1.2.3", "10.0.0.0/8", False),
-            ("rmm.example", "", False),
-        ],
-    )
-    def test_of_all_programs_spares_some_hosts(self, host: str, spared: str, is_spared: bool) -> None:
-        found = way(replace(TYPED, url=f"https://{host}"), {**OTHERS, "NO_PROXY": spared})
-        assert (found is None) is is_spared
 
 
 class TestTheCertificates:

@@ -14,9 +14,10 @@ import typer
 from trmm_async._version import __version__
 from trmm_async.cli.exits import guarded
 from trmm_async.cli.streams import is_terminal, size_of, without_colour
+from trmm_async.effective_settings import DIALECTS, GlobalOptions
 from trmm_async.errors import TRMMError
 from trmm_async.hidden import hide
-from trmm_async.profiles import DIALECTS, GlobalOptions, read_profile_file
+from trmm_async.profiles import read_profile_file
 
 __all__ = ["MODULES", "assembled", "command_tree", "hoisted", "run"]
 

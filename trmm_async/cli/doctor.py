@@ -20,11 +20,11 @@ from urllib.parse import SplitResult, urlsplit
 import trmm_async as sdk
 from trmm_async.cli.session import Login, client_of
 from trmm_async.cli.text import ago, span
+from trmm_async.effective_settings import VARIABLES
 from trmm_async.engines.address import authority, proxy_address, redis_address
 from trmm_async.engines.faults import EngineAwayError, EngineRefusedError
 from trmm_async.engines.tunnel import tunnelled
 from trmm_async.hidden import hide
-from trmm_async.profiles import VARIABLES
 from trmm_async.saved_text import bare
 from trmm_async.tls_files import tls_context
 from trmm_async.tls_trouble import tls_trouble

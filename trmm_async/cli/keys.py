@@ -7,16 +7,16 @@ Below: `prompts`. Above: `session`.
 
 from trmm_async.cli.exits import CommandError, Exit, usage
 from trmm_async.cli.prompts import ask_secretly, somebody_is_here
-from trmm_async.profiles import (
+from trmm_async.effective_settings import (
     SERVICE,
     Key,
-    ProfileFile,
     Settings,
     find_key,
     keyring_errors,
     keyring_library,
     no_key,
 )
+from trmm_async.profiles import ProfileFile
 
 __all__ = ["ask_key", "forget_in_keyring", "key_for", "store_in_keyring"]
 

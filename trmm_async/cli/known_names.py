@@ -26,16 +26,9 @@ import typer
 
 from trmm_async.cli.files import output_file
 from trmm_async.cli.text import clean, one_line
+from trmm_async.effective_settings import GlobalOptions, Settings, client_settings, find_key, resolve
 from trmm_async.plaintext import comparable
-from trmm_async.profiles import (
-    GlobalOptions,
-    Settings,
-    cache_folder,
-    client_settings,
-    find_key,
-    read_profile_file,
-    resolve,
-)
+from trmm_async.profiles import cache_folder, read_profile_file
 
 __all__ = ["offer_agents", "offer_clients", "offer_scripts", "offer_sites", "refresh"]
 

@@ -18,8 +18,8 @@ from trmm_async.cli.exits import refuse, usage
 from trmm_async.cli.output import say
 from trmm_async.cli.signals import on_stop
 from trmm_async.cli.text import clean, one_line
+from trmm_async.effective_settings import VARIABLES
 from trmm_async.hidden import hide
-from trmm_async.profiles import VARIABLES
 from trmm_async.saved_text import bare
 
 __all__ = ["Health", "healthy_at", "host_and_port", "logged", "relay_url", "stoppable"]

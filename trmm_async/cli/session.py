@@ -16,16 +16,15 @@ import trmm_async as sdk
 from trmm_async.cli.exits import CommandError, Exit
 from trmm_async.cli.keys import key_for
 from trmm_async.cli.waits import attended
-from trmm_async.profiles import (
+from trmm_async.effective_settings import (
     GlobalOptions,
     Key,
-    ProfileFile,
     Settings,
     client_settings,
     dialect_writer,
-    read_profile_file,
     resolve,
 )
+from trmm_async.profiles import ProfileFile, read_profile_file
 
 __all__ = ["Login", "client_of", "connected", "given_of", "login_of", "require_stock", "runs"]
 

@@ -1,4 +1,4 @@
-"""Writes the file of profiles. `trmm_async.profiles` reads it, and decides which settings are in force.
+"""Writes the file of profiles, which `trmm_async.profiles` reads.
 
 Below: `files`. Above: the commands.
 """

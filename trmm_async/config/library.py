@@ -23,8 +23,8 @@ from trmm_async.config.objects import (
     values_of,
     write_methods,
 )
+from trmm_async.effective_settings import keyring_errors, keyring_library
 from trmm_async.errors import ConfigError
-from trmm_async.profiles import keyring_errors, keyring_library
 
 __all__ = ["LIBRARY"]
 

@@ -14,7 +14,7 @@ from tests.cli.conftest import Cli
 from tests.cli.logins import Drawer, login
 from tests.cli.stage import Backstage, program
 from trmm_async import TRMM, InvalidRequestError, KeySourceError
-from trmm_async.profiles import VARIABLES
+from trmm_async.effective_settings import VARIABLES
 from trmm_async.testing import Simulator
 
 

@@ -19,15 +19,8 @@ from trmm_async.cli.prompts import ask, read_stdin, somebody_is_here
 from trmm_async.cli.session import client_of, given_of, runs
 from trmm_async.cli.settings import write_profile_file
 from trmm_async.cli.text import bare
-from trmm_async.profiles import (
-    VARIABLES,
-    GlobalOptions,
-    Profile,
-    ProfileFile,
-    Settings,
-    connection_settings,
-    read_profile_file,
-)
+from trmm_async.effective_settings import VARIABLES, GlobalOptions, Settings, connection_settings
+from trmm_async.profiles import Profile, ProfileFile, read_profile_file
 from trmm_async.tls_files import certificate_files
 
 __all__ = ["add_to"]

@@ -15,8 +15,8 @@ from trmm_async.cli.output import say
 from trmm_async.cli.selection import Where, picks
 from trmm_async.cli.services import Health, healthy_at, host_and_port, logged, relay_url, stoppable
 from trmm_async.cli.session import connected, require_stock, runs
+from trmm_async.effective_settings import VARIABLES
 from trmm_async.hidden import hide
-from trmm_async.profiles import VARIABLES
 
 if TYPE_CHECKING:
     import trmm_async as sdk
