@@ -13,8 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from tests.engine_servers import Engine, nats_server, redis_server
-from tests.shared.test_limiter import cutting
+from tests.engine_servers import Engine, cutting, nats_server, redis_server
 from trmm_async import TRMM, AlertEvent, ConnectionFailedError, Gap, Live, StreamSettings, follow
 from trmm_async.testing import Simulator
 

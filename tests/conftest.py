@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
@@ -11,6 +12,8 @@ from hypothesis import HealthCheck, settings
 
 from tests.clock import SkippingLoops
 from tests.forked import end_all
+from tests.logs import Log
+from tests.peer import KEY
 from tests.postgres import PostgresServer, postgres_server
 from tests.properties import many
 from tests.servers import DIALECTS
@@ -85,3 +88,11 @@ def database(postgres: PostgresServer) -> Iterator[str]:
     url = postgres.database()
     yield url
     postgres.give_back(url)
+
+
+@pytest.fixture
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[Log]:
+    """All that is logged, in which the key of `tests.peer` never stands."""
+    caplog.set_level(logging.DEBUG, "trmm_async")
+    yield Log(caplog)
+    assert KEY not in caplog.text

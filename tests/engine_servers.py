@@ -4,22 +4,27 @@ One that stands on the PATH is used first, then the one that came with the devel
 x86-64). Where there is neither, the test is skipped and says why. They are killed by their process id.
 """
 
+import asyncio
 import importlib.util
 import os
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import pytest
 
-__all__ = ["Engine", "nats_server", "redis_server"]
+from trmm_async.engines.address import redis_address
+from trmm_async.engines.redis_link import RedisLink
+
+__all__ = ["Engine", "cutting", "nats_server", "redis_server", "talking_to", "told"]
 
 _LONGEST: Final = 20.0
 _PACKAGED: Final = {
@@ -139,3 +144,75 @@ def nats_server(folder: Path, *options: str, jetstream: bool = True) -> Iterator
     command = ["-a", "127.0.0.1", "-p", "PORT", *storing, *options]
     with _served("nats", command, b"", b"INFO") as engine:
         yield engine
+
+
+@asynccontextmanager
+async def talking_to(url: str) -> AsyncIterator[RedisLink]:
+    """Our own connection to a Redis server."""
+    link = RedisLink(redis_address(url, "url"))
+    try:
+        yield link
+    finally:
+        await link.aclose()
+
+
+async def told(engine: Engine, *words: Any) -> Any:
+    """What a Redis server answers to one command."""
+    async with talking_to(engine.url) as link:
+        return await link.command(*words)
+
+
+@asynccontextmanager
+async def cutting(
+    port: int, *, context: ssl.SSLContext | None = None, after: int = 7000
+) -> AsyncIterator[tuple[int, list[int]]]:
+    """A way to the store that breaks behind so many bytes: its port, and how often it broke."""
+    cuts = [0]
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left: list[int]) -> None:
+        while left[0] > 0 and (data := await reader.read(256)):
+            left[0] -= len(data)
+            writer.write(data)
+        if left[0] <= 0:
+            cuts[0] += 1
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        try:
+            up, out = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            # What is behind it is being started again.
+            writer.transport.abort()
+            tasks.discard(task)
+            return
+        nonlocal after
+        # Once enough for the script's text, which is not sent again.
+        left = [after + 137 * (cuts[0] % 7) + 8000 * (not cuts[0])]
+        halves = [
+            asyncio.create_task(pass_on(reader, out, left)),
+            asyncio.create_task(pass_on(up, writer, left)),
+        ]
+        try:
+            await asyncio.wait(halves, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            pass
+        finally:
+            for half in halves:
+                half.cancel()
+            out.transport.abort()
+            writer.transport.abort()
+            await asyncio.gather(*halves, return_exceptions=True)
+            tasks.discard(task)
+
+    listener = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
+    try:
+        yield listener.sockets[0].getsockname()[1], cuts
+    finally:
+        listener.close()
+        for task in tuple(tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # the loop's turn, in which what was aborted is closed

@@ -1,6 +1,7 @@
 """A peer made of bytes: an HTTP server on a real socket that does what a test tells it; and its client."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -46,6 +47,10 @@ def answer(body: bytes = b"[]", status: str = "200 OK", **headers: str) -> bytes
     named |= {name.replace("_", "-"): value for name, value in headers.items()}
     head = "".join(f"{name}: {value}\r\n" for name, value in named.items())
     return f"HTTP/1.1 {status}\r\n{head}\r\n".encode() + body
+
+
+RESULT = answer(b'{"execution_time":"0.1","retcode":0,"stdout":"","stderr":""}')
+"""The result of a script."""
 
 
 @asynccontextmanager
@@ -143,3 +148,22 @@ async def client(url: str, **settings: Any) -> AsyncIterator[TRMM]:
 
 def status(code: int, **headers: str) -> bytes:
     return answer(b'{"detail": "no"}', f"{code} Whatever", **headers)
+
+
+@asynccontextmanager
+async def stalling() -> AsyncIterator[Peer]:
+    """A server that reads and never answers."""
+
+    async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
+        await asyncio.Event().wait()
+        return False
+
+    async with peer(handle) as server:
+        yield server
+
+
+def closed_port() -> str:
+    """A URL at which nobody listens."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{sock.getsockname()[1]}"

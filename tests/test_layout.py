@@ -42,22 +42,24 @@ TESTED_BY_OTHERS: Final = """
     dialects/base
     dialects/stock/agent_answers dialects/stock/bulk dialects/stock/checks dialects/stock/creation
     dialects/stock/dashboard dialects/stock/login dialects/stock/task_lookups dialects/stock/tasks
-    engines/faults engines/jetstream engines/nats_link engines/redis_link engines/tunnel
-    events hidden kinds outcomes profiles raw_calls saved_text version
+    events hidden kinds outcomes profiles saved_text version
     fleet/collector fleet/dispatcher fleet/guards fleet/plan fleet/scheduler fleet/sharing
     fleet/storage
     fleet/sqlite/files fleet/sqlite/inspection fleet/sqlite/rows fleet/sqlite/threaded
     resources/api resources/dashboard resources/filters resources/gathering resources/server_watch
     resources/snapshots
     script_runs/commands script_runs/tracked
-    shared/examination shared/queue shared/store shared/window
     stream/arrivals stream/reader_position stream/runs stream/settings stream/snapshots stream/sockets
     testing/stock/database
     testing/stock/interval testing/stock/machines testing/stock/models
     testing/stock/registry testing/stock/setup_rows
     testing/stock/table testing/stock/upkeep
-    transport/attempt transport/hooks transport/inflate transport/pool transport/raw
-    transport/server transport/tracing
+    transport/hooks transport/inflate
+    testing/stock/database
+    testing/stock/interval testing/stock/machines testing/stock/models
+    testing/stock/registry testing/stock/setup_rows
+    testing/stock/table testing/stock/upkeep
+    transport/hooks transport/inflate
     webhooks/delivery
 """
 """Modules that are tested through those that use them. The list may become shorter, and never longer."""

@@ -2,123 +2,39 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
 from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.clock import skip
+from tests.logs import Log, of
 from tests.peer import KEY, always, answer, client, in_turn, peer, status
 from tests.servers import served, until
 from trmm_async import (
     TRMM,
-    Attempt,
     CallEnded,
     ClosedError,
     ConnectionFailedError,
     Counts,
-    DecodeError,
     Done,
     EventRead,
     Gap,
     InvalidRequestError,
-    NotFoundError,
     RateLimit,
     RateLimitedError,
-    Retry,
     RunEnded,
     RunOutcome,
     RunStarted,
     ServerError,
     StreamSettings,
     TimeoutError,
-    Waited,
-    Waiting,
 )
 
 SLOW = RateLimit(1, per=40)
 
 
-@pytest.fixture
-def log(caplog: pytest.LogCaptureFixture) -> Iterator["Log"]:
-    caplog.set_level(logging.DEBUG, "trmm_async")
-    yield Log(caplog)
-    assert KEY not in caplog.text
-
-
-class Log:
-    """What stands in the log, by the room that wrote it."""
-
-    def __init__(self, caplog: pytest.LogCaptureFixture) -> None:
-        self._caplog = caplog
-
-    def of(self, room: str, level: int = logging.INFO) -> list[str]:
-        """The lines of one room of this level or a higher one."""
-        return [
-            one.getMessage()
-            for one in self._caplog.records
-            if one.name == f"trmm_async.{room}" and one.levelno >= level
-        ]
-
-
-def of(kind: type, seen: list[Any]) -> list[Any]:
-    return [one for one in seen if type(one) is kind]
-
-
 class TestTheLog:
-    async def test_of_a_long_wait_is_written_when_it_begins_and_when_it_ends(self, log: Log) -> None:
-        async with peer(always(answer())) as server, client(server.url, rate_limit=SLOW) as trmm:
-            await trmm.scripts.list()
-            waiting = [asyncio.create_task(trmm.scripts.list()) for _ in range(2)]
-            await until(lambda: log.of("limits"))
-            assert log.of("limits") == ["calls waiting for the rate limit: 1; the first may go in 40.0 s"]
-            await until(lambda: trmm.stats.waiting == 2)
-            skip(40)
-            await until(lambda: trmm.stats.waiting == 1)
-            await until(lambda: len(log.of("limits")) == 2)
-            assert log.of("limits")[1] == "GET /api/v3/scripts/ has waited 40.0 s for the rate limit"
-            for task in waiting:
-                task.cancel()
-            await asyncio.gather(*waiting, return_exceptions=True)
-
-    async def test_of_a_short_wait_is_not_written(self, log: Log) -> None:
-        async with peer(always(answer())) as server:
-            async with client(server.url, rate_limit=RateLimit(1, per=0.05)) as trmm:
-                await trmm.scripts.list()
-                await trmm.scripts.list()
-                assert trmm.stats.waited_s > 0
-        assert log.of("limits", logging.DEBUG) == []
-
-    async def test_has_each_retry_and_at_debug_each_attempt(self, log: Log) -> None:
-        async with peer(in_turn(status(503), answer())) as server, client(server.url) as trmm:
-            await trmm.scripts.list()
-        (again,) = log.of("retry")
-        assert again.startswith("GET /api/v3/scripts/: attempt 1: answered 503; again in 0.")
-        assert log.of("http") == []
-        first, second = log.of("http", logging.DEBUG)
-        assert first.startswith("GET /api/v3/scripts/: attempt 1: 503 in ")
-        assert second.startswith("GET /api/v3/scripts/: attempt 2: 200 in ")
-
-    async def test_says_why_there_was_no_answer(self, log: Log) -> None:
-        async with peer(in_turn(None, answer())) as server, client(server.url) as trmm:
-            await trmm.scripts.list()
-        assert "the server closed the connection before it answered" in log.of("http", logging.DEBUG)[0]
-
-    async def test_never_has_the_key(self, log: Log) -> None:
-        """Not even where it stands in the path, or the server sends it back."""
-        echo = answer(f'{{"detail": "{KEY}"}}'.encode(), "503 No", **{"X-Said": KEY})
-        seen: list[Any] = []
-        async with peer(always(echo)) as server, client(server.url, retries=1) as trmm:
-            trmm.observe(seen.append)
-            with pytest.raises(ServerError) as caught:
-                await trmm.request("GET", f"/{KEY}/")
-            assert KEY not in f"{caught.value} {caught.value.path}"
-        assert len(log.of("http", logging.DEBUG)) == 2
-        assert of(CallEnded, seen)
-        assert KEY not in repr(seen)
-
     async def test_has_the_beginning_and_the_end_of_a_run_and_where_its_journal_is(
         self, log: Log, dialect: str, tmp_path: Path
     ) -> None:
@@ -161,63 +77,11 @@ class TestTheLog:
         (line,) = log.of("events", logging.DEBUG)
         assert line.endswith(": the socket stands")
 
-    async def test_of_a_list_that_is_iterated_has_its_attempt(self, log: Log, dialect: str) -> None:
-        async with served(dialect, agents=3) as (_, trmm):
-            async with trmm.agents.iter() as stream:
-                assert len([agent async for agent in stream]) == 3
-        assert any("/agents/: attempt 1: 200 in " in line for line in log.of("http", logging.DEBUG))
-
     def test_is_silent_where_nobody_has_set_it_up(self) -> None:
         assert any(isinstance(one, logging.NullHandler) for one in logging.getLogger("trmm_async").handlers)
 
 
 class TestAnObserver:
-    async def test_is_told_all_of_a_call_in_order(self) -> None:
-        seen: list[Any] = []
-        async with peer(in_turn(status(503), answer())) as server, client(server.url) as trmm:
-            trmm.observe(seen.append)
-            await trmm.scripts.list()
-        assert [type(one) for one in seen] == [Attempt, Retry, Attempt, CallEnded]
-        assert {(one.call, one.method, one.path) for one in seen} == {(1, "GET", "/api/v3/scripts/")}
-        first, again, last, ended = seen
-        assert (first.number, first.status, first.problem) == (1, 503, "")
-        assert (again.attempt, again.reason) == (1, "answered 503")
-        assert (last.number, last.status) == (2, 200)
-        assert (ended.attempts, ended.error) == (2, None)
-        assert ended.waited == again.delay
-        assert ended.elapsed >= first.elapsed + last.elapsed
-
-    async def test_is_told_what_is_waited_for(self) -> None:
-        seen: list[Any] = []
-        release = asyncio.Event()
-
-        async def handle(state: Any, request: Any, writer: asyncio.StreamWriter) -> bool:
-            await release.wait()
-            writer.write(answer())
-            return True
-
-        async with peer(handle) as server, client(server.url, max_connections=1, rate_limit=SLOW) as trmm:
-            trmm.observe(seen.append)
-            calls = [asyncio.create_task(trmm.scripts.list()) for _ in range(2)]
-            await until(lambda: of(Waiting, seen))
-            # Only the answer that is under way can tell when the next may go.
-            assert [(one.reason, one.expected) for one in of(Waiting, seen)] == [("limit", None)]
-            assert trmm.stats.next_free_in is None
-            assert trmm.stats.rate_limit == SLOW
-            assert (trmm.stats.in_flight, trmm.stats.waiting) == (1, 1)
-            calls[1].cancel()
-            release.set()
-            await asyncio.gather(*calls, return_exceptions=True)
-            assert [type(one.error) for one in of(CallEnded, seen)] == [asyncio.CancelledError, type(None)]
-        async with peer(handle) as server, client(server.url, max_connections=1) as trmm:
-            release.clear()
-            trmm.observe(seen.append)
-            calls = [asyncio.create_task(trmm.scripts.list()) for _ in range(2)]
-            await until(lambda: of(Waiting, seen)[-1].reason == "connection")
-            release.set()
-            await asyncio.gather(*calls)
-            assert of(Waited, seen)[-1].reason == "connection"
-
     async def test_is_told_of_a_run_and_each_of_its_outcomes(self, dialect: str) -> None:
         seen: list[Any] = []
         async with served(dialect, agents=3) as (_, trmm):
@@ -417,33 +281,3 @@ class TestAView:
         trmm = TRMM("https://rmm.example.com", api_key=KEY)
         with pytest.raises(InvalidRequestError, match=next(iter(wrong))):
             trmm.with_options(**wrong)
-
-
-class TestARawAnswer:
-    async def test_has_all_that_came(self) -> None:
-        replies = in_turn(status(503), answer(b'{"a": 1}', X_Total="7"))
-        async with peer(replies) as server, client(server.url) as trmm:
-            raw = await trmm.request_raw("GET", "/core/version/", params={"a": 1})
-        assert (raw.status, raw.headers["x-total"], raw.body, raw.json()) == (200, "7", b'{"a": 1}', {"a": 1})
-        assert raw.attempts == 2
-        assert 0 < raw.elapsed < 60
-        assert "7" not in repr(raw).partition("elapsed")[0]
-
-    async def test_of_success_without_a_body_is_no_json(self) -> None:
-        async with peer(always(answer(b"", "204 No Content"))) as server, client(server.url) as trmm:
-            raw = await trmm.request_raw("DELETE", "/x/")
-        assert (raw.status, raw.body, raw.json()) == (204, b"", None)
-
-    async def test_that_is_no_json_says_so_without_the_key(self) -> None:
-        body = f"<html>{KEY}</html>".encode()
-        async with peer(always(answer(body))) as server, client(server.url) as trmm:
-            raw = await trmm.request_raw("GET", "/x/")
-        assert raw.body == body
-        with pytest.raises(DecodeError, match="GET /x/: 200: the answer is no JSON") as caught:
-            raw.json()
-        assert KEY not in caught.value.body
-
-    async def test_of_an_error_is_the_error(self) -> None:
-        async with peer(always(status(404))) as server, client(server.url) as trmm:
-            with pytest.raises(NotFoundError):
-                await trmm.request_raw("GET", "/x/")

@@ -4,7 +4,6 @@ import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from secrets import token_hex
@@ -12,11 +11,10 @@ from typing import Any
 
 import pytest
 
-from tests.engine_servers import Engine, nats_server, redis_server
+from tests.engine_servers import cutting, nats_server, redis_server, told
 from tests.forked import forks
+from tests.relay.buses import NAME, QUICK, Bus, told_nats
 from tests.servers import served, until
-from tests.shared.test_limiter import cutting
-from tests.stream.fake_gateway import TLS_CERTIFICATE, TLS_KEY
 from tests.test_frames import leaks
 from trmm_async import (
     TRMM,
@@ -40,69 +38,14 @@ from trmm_async import (
     TimeoutError,
     follow,
 )
-from trmm_async.engines.address import nats_address, redis_address
-from trmm_async.engines.faults import EngineAwayError, EngineRefusedError
-from trmm_async.engines.redis_link import RedisLink, RedisRefusedError
+from trmm_async.engines.redis_link import RedisRefusedError
 from trmm_async.events import note_host
 from trmm_async.models import ClientRef
-from trmm_async.relay.entrance import open_store, relay_address
 from trmm_async.relay.records import AgentState, Record, read, record_of
 from trmm_async.relay.store import StaleError, Store
 from trmm_async.testing import Simulator
 
-NAME = "acme"
 LEASE = 0.6
-QUICK = StreamSettings(backoff_first=0.02, poll_interval=0.1, poll_share=1.0, ping_interval=0.2)
-
-
-@dataclass
-class Bus:
-    """An engine, and what can be done to it."""
-
-    kind: str
-    engine: Engine
-    other_url: str = ""
-
-    @property
-    def url(self) -> str:
-        return self.other_url or self.engine.url
-
-    def follow(self, url: str = "", **settings: Any) -> Subscription:
-        return follow(url or self.url, **{"name": NAME, "settings": QUICK, **settings})
-
-    @asynccontextmanager
-    async def store(self) -> AsyncIterator[Store]:
-        store = open_store(relay_address(self.url, "url"), NAME)
-        try:
-            yield store
-        finally:
-            await store.aclose()
-
-    async def lose(self, what: str) -> None:
-        """Lose everything, or the log alone."""
-        if self.kind == "redis":
-            words = ["FLUSHALL"] if what == "all" else ["DEL", "trmm:{relay:acme}:stream"]
-            await told(self.engine, *words)
-        else:
-            await told_nats(self, "DELETE" if what == "all" else "PURGE")
-
-
-async def told(engine: Engine, *words: Any) -> Any:
-    link = RedisLink(redis_address(engine.url, "url"))
-    try:
-        return await link.command(*words)
-    finally:
-        await link.aclose()
-
-
-async def told_nats(bus: Bus, verb: str, asked: object = None) -> None:
-    from trmm_async.engines.nats_link import NatsLink
-
-    link = NatsLink(nats_address(bus.url, "url"))
-    assert "error" not in await link.ask(f"$JS.API.STREAM.{verb}.trmm-relay-{NAME}", asked)
-    await link.aclose()
-
-
 ENGINES = ["redis", "nats"]
 
 
@@ -627,31 +570,6 @@ class TestStores:
             assert await self.outputs(store) == ["b"]
 
 
-@pytest.mark.parametrize("kind", ENGINES)
-async def test_a_cancellation_in_the_moment_that_a_connection_breaks_is_one(kind: str) -> None:
-    if kind == "nats":
-        pytest.importorskip("nats", reason="the library of the extra [nats] is missing")
-    accepted: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
-
-    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        accepted.put_nowait(writer)
-        await reader.read()
-        writer.close()
-
-    async with await asyncio.start_server(accept, "127.0.0.1", 0) as peer:
-        url = f"{kind}://127.0.0.1:{peer.sockets[0].getsockname()[1]}"
-        for turns in range(12):
-            store = open_store(relay_address(url, "url"), NAME)
-            asking = asyncio.create_task(store.end())
-            (await accepted.get()).close()
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            was_cancelled = asking.cancel()
-            await asyncio.wait([asking])
-            assert asking.cancelled() is was_cancelled
-            await store.aclose()
-
-
 class TestRedis:
     @pytest.fixture
     def bus(self, tmp_path: Path) -> Iterator[Bus]:
@@ -684,32 +602,12 @@ class TestRedis:
                 await check_refused(trmm, Bus("redis", engine), "", "refuses the relay")
 
 
-def waits(task: "asyncio.Task[Any]") -> bool:
-    """Whether this is one of those by which nats-py listens."""
-    return "_wait_for_msgs" in repr(task.get_coro())
-
-
 class TestNats:
     @pytest.fixture
     def bus(self, tmp_path: Path) -> Iterator[Bus]:
         pytest.importorskip("nats", reason="the library of the extra [nats] is missing")
         with nats_server(tmp_path) as engine:
             yield Bus("nats", engine)
-
-    async def test_is_left_without_a_trace_though_leaving_is_cut_off(self, bus: Bus) -> None:
-        from trmm_async.engines.nats_link import NatsLink
-
-        before = asyncio.all_tasks()
-        for turns in range(1, 8):
-            link = NatsLink(nats_address(bus.url, "url"))
-            inboxes = [await link.inbox(), await link.inbox()]
-            leaving = asyncio.create_task(link.aclose())
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            leaving.cancel()
-            await asyncio.wait([leaving])
-            assert len(inboxes) == 2
-            await until(lambda: not [task for task in asyncio.all_tasks() - before if waits(task)])
 
     async def test_itself_refuses_who_led_before_though_the_stream_was_made_anew(self, bus: Bus) -> None:
         async with bus.store() as old, bus.store() as new:
@@ -810,43 +708,6 @@ class TestNats:
         with nats_server(tmp_path / "other", *options) as engine:
             async with served("gateway", agents=3) as (_, trmm):
                 await check_refused(trmm, Bus("nats", engine), "worker", r"refuses the relay.*Authorization")
-
-    async def test_takes_a_token_and_speaks_tls(self, bus: Bus, tmp_path: Path) -> None:
-        certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-        certificate.write_text(TLS_CERTIFICATE)
-        key.write_text(TLS_KEY)
-        options = ("--tls", "--tlscert", str(certificate), "--tlskey", str(key), "--auth", "Sesame")
-        with nats_server(tmp_path / "other", *options) as engine:
-            url = f"tls://Sesame@localhost:{engine.port}"
-            async with Bus("nats", engine, f"{url}?ssl_ca_certs={certificate}").store() as store:
-                assert await store.lead(5.0) is not None
-                assert "Sesame" not in repr(store) + store.where
-            async with Bus("nats", engine, url).store() as store:
-                with pytest.raises(EngineAwayError, match=r"(?i)certificate"):
-                    await store.end()
-
-    async def test_that_speaks_no_tls_gets_no_password(self, bus: Bus) -> None:
-        heard = b""
-
-        async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            nonlocal heard
-            writer.write(b'INFO {"server_id":"x","auth_required":true,"headers":true}\r\n')
-            heard += await reader.read(4096)
-            writer.close()
-
-        async with await asyncio.start_server(talk, "127.0.0.1", 0) as peer:
-            port = peer.sockets[0].getsockname()[1]
-            async with Bus("nats", bus.engine, f"tls://me:Sesame@127.0.0.1:{port}").store() as store:
-                with pytest.raises(EngineRefusedError, match="TLS is not offered"):
-                    await store.end()
-        assert heard == b""
-
-    async def test_without_jetstream_says_so(self, tmp_path: Path) -> None:
-        pytest.importorskip("nats", reason="the library of the extra [nats] is missing")
-        with nats_server(tmp_path, jetstream=False) as engine:
-            with pytest.raises(ConnectionFailedError, match="has this server JetStream"):
-                async with follow(engine.url, name=NAME):
-                    pass
 
 
 def test_an_error_travels_by_its_name_and_its_text() -> None:

@@ -6,80 +6,23 @@ The simulator counts in a rolling window as a server does; `throttled` is how ma
 import asyncio
 import logging
 import signal
-import ssl
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.engine_servers import Engine, redis_server
+from tests.engine_servers import Engine, cutting, talking_to, told
 from tests.forked import Forked, forks
 from tests.servers import at_once, until
-from tests.stream.fake_gateway import TLS_CERTIFICATE, TLS_KEY
+from tests.shared.sharing import COUNT, LEASE, PASSWORD, PER, client, clients, served
+from tests.shared.test_window import ask
 from tests.test_frames import leaks
-from trmm_async import (
-    TRMM,
-    ClosedError,
-    Done,
-    Failed,
-    InvalidRequestError,
-    LimiterUnavailableError,
-    RateLimit,
-    Waiting,
-)
-from trmm_async.engines.address import redis_address
-from trmm_async.engines.redis_link import RedisAwayError, RedisLink, RedisRefusedError
+from trmm_async import TRMM, ClosedError, InvalidRequestError, RateLimit, Waiting
 from trmm_async.shared.queue import clock
-from trmm_async.shared.window import WINDOW, Window, WindowReply, WindowRequest, read_reply, script_arguments
+from trmm_async.shared.window import Window, WindowRequest
 from trmm_async.testing import Simulator
-
-PASSWORD = "Sesame-4711"
-COUNT, PER, LEASE = 20, 0.6, 0.5
-LIMIT = RateLimit(COUNT, per=PER)
-QUICK: dict[str, Any] = {"limiter_lease": LEASE, "limiter_timeout": 20.0, "rate_limit": LIMIT, "retries": 20}
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Engine]:
-    with redis_server(tmp_path) as engine:
-        yield engine
-
-
-@asynccontextmanager
-async def served(**settings: Any) -> AsyncIterator[Simulator]:
-    settings = {"agents": 4, "rate_limit": (COUNT, PER), "script_seconds": 0.01, **settings}
-    async with asyncio.timeout(60), Simulator(**settings) as server:
-        yield server
-
-
-def client(server: Simulator, url: str, **settings: Any) -> TRMM:
-    dialect: Any = server.dialect
-    return TRMM(
-        server.url, api_key=server.api_key, dialect=dialect, shared_limits=url, **{**QUICK, **settings}
-    )
-
-
-@asynccontextmanager
-async def clients(server: Simulator, url: str, count: int, **settings: Any) -> AsyncIterator[list[TRMM]]:
-    async with AsyncExitStack() as stack:
-        yield [await stack.enter_async_context(client(server, url, **settings)) for _ in range(count)]
-
-
-@asynccontextmanager
-async def talking_to(url: str) -> AsyncIterator[RedisLink]:
-    link = RedisLink(redis_address(url, "url"))
-    try:
-        yield link
-    finally:
-        await link.aclose()
-
-
-async def told(store: Engine, *words: Any) -> Any:
-    async with talking_to(store.url) as link:
-        return await link.command(*words)
-
 
 PROGRAM = """
 import asyncio, sys
@@ -232,27 +175,6 @@ class TestClients:
             assert server.throttled == 0
         assert "another client of this key has a smaller limit, which holds: 5 per 0.6" in caplog.text
 
-    async def test_another_key_has_a_window_of_its_own(self, store: Engine) -> None:
-        async with served() as server, client(server, store.url) as trmm:
-            await trmm.clients.list()
-            other = TRMM(server.url, api_key="another", shared_limits=store.url, **QUICK)
-            async with other:
-                with pytest.raises(Exception, match="401"):
-                    await other.clients.list()
-        names = await told(store, "KEYS", "*:meta")
-        assert len(names) == 2
-        assert not any(server.api_key.encode() in name for name in names)
-
-    async def test_a_new_key_of_a_source_begins_a_window_of_its_own(self, store: Engine) -> None:
-        keys = iter(["old-key"])
-        async with served() as server:
-            trmm = TRMM(
-                server.url, api_key=lambda: next(keys, server.api_key), shared_limits=store.url, **QUICK
-            )
-            async with trmm:
-                await trmm.clients.list()
-            assert len(await told(store, "KEYS", "*:meta")) == 2
-
     async def test_lanes_are_windows_of_their_own(self, store: Engine) -> None:
         async with served(deployment_rate_limit=(2, PER)) as server:
             lane = RateLimit(2, per=PER)
@@ -341,104 +263,7 @@ class TestWorkers:
         assert at_once(server.runs) <= 1
 
 
-class TestAStoreThatIsAway:
-    async def test_sends_nothing_and_says_so_in_the_end(self) -> None:
-        async with served() as server:
-            settings = {"limiter_timeout": 0.3, "retries": 0}
-            async with client(server, "redis://127.0.0.1:9", **settings) as trmm:
-                began = clock()
-                with pytest.raises(
-                    LimiterUnavailableError, match=r"redis://127.0.0.1:9/0 could not be asked"
-                ) as caught:
-                    await trmm.clients.list()
-                assert 0.25 < clock() - began < 5
-                assert "nothing was sent" in str(caught.value)
-                outcomes = await trmm.fleet.run_script(server.agent_ids[:2], script=1)
-                assert [type(one) for one in outcomes] == [Failed, Failed]
-                assert {type(getattr(one, "error", None)) for one in outcomes} == {LimiterUnavailableError}
-            assert server.requests == []
-
-    async def test_for_a_while_delays_and_no_more(
-        self, store: Engine, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        async with served() as server, client(server, store.url) as trmm:
-            await trmm.clients.list()
-            store.kill()
-            waiting = asyncio.ensure_future(trmm.fleet.run_script(server.agent_ids[:2], script=1))
-            await until(lambda: "can't be asked" in caplog.text)
-            assert trmm.stats.next_free_in is None
-            store.start()
-            assert [type(one) for one in await waiting] == [Done, Done]
-            assert len(server.requests) == 3
-
-    async def test_that_stands_still_is_given_up_in_time(self, store: Engine) -> None:
-        async with served() as server, client(server, store.url, limiter_timeout=0.5) as trmm:
-            await trmm.clients.list()
-            store.stop()
-            try:
-                with pytest.raises(LimiterUnavailableError, match="no answer within"):
-                    await trmm.clients.list()
-            finally:
-                store.go_on()
-            await trmm.clients.list()
-            assert server.throttled == 0
-
-
-class TestAStoreThatIsUnfit:
-    @pytest.mark.parametrize(
-        ("options", "says"),
-        [
-            (("--maxmemory-policy", "allkeys-lru"), "maxmemory-policy is allkeys-lru"),
-            (("--cluster-enabled", "yes"), "it is a Redis Cluster"),
-        ],
-        ids=["evicts", "cluster"],
-    )
-    async def test_is_refused_at_once(self, tmp_path: Path, options: Sequence[str], says: str) -> None:
-        with redis_server(tmp_path, *options) as engine:
-            async with served() as server, client(server, engine.url) as trmm:
-                with pytest.raises(LimiterUnavailableError, match=says):
-                    await trmm.clients.list()
-                assert server.requests == []
-
-    async def test_as_one_whose_scripts_may_not_ask_for_the_time(self, store: Engine) -> None:
-        await told(store, "ACL", "SETUSER", "default", "-time")
-        async with served() as server, client(server, store.url) as trmm:
-            with pytest.raises(LimiterUnavailableError, match=r"(?i)time"):
-                await trmm.clients.list()
-            assert server.requests == []
-
-    async def test_as_one_that_doesnt_know_us(self, tmp_path: Path) -> None:
-        with redis_server(tmp_path, password=PASSWORD) as engine:
-            for login in ("", ":wrong@", "nobody:wrong@"):
-                async with served() as server:
-                    async with client(server, engine.url.replace("//", f"//{login}")) as trmm:
-                        with pytest.raises(LimiterUnavailableError, match="can't be used"):
-                            await trmm.clients.list()
-                    assert server.requests == []
-
-    async def test_a_replica_may_become_a_primary(self, store: Engine, tmp_path: Path) -> None:
-        await told(store, "REPLICAOF", "127.0.0.1", "9")
-        async with served() as server, client(server, store.url, limiter_timeout=1.0) as trmm:
-            with pytest.raises(LimiterUnavailableError, match="it is a replica"):
-                await trmm.clients.list()
-            await told(store, "REPLICAOF", "NO", "ONE")
-            await trmm.clients.list()
-
-
 class TestThePassword:
-    async def test_lets_in_and_stands_nowhere(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-        with redis_server(tmp_path, password=PASSWORD) as engine:
-            url = engine.url.replace("//", f"//:{PASSWORD}@")
-            with caplog.at_level(logging.DEBUG):
-                async with served() as server, client(server, url, limiter_timeout=0.3) as trmm:
-                    await trmm.clients.list()
-                    shown = [repr(trmm), repr(trmm._shared), repr(trmm._api.transport), str(trmm.stats)]
-                    engine.kill()
-                    with pytest.raises(LimiterUnavailableError) as caught:
-                        await trmm.clients.list()
-        assert leaks(caught.value, PASSWORD) == []
-        assert PASSWORD not in " ".join(shown) + caplog.text
-
     @pytest.mark.parametrize(
         "url", [f"redis://:{PASSWORD}@h:x", f"sentinel://:{PASSWORD}@h", f"ftp://{PASSWORD}@h"]
     )
@@ -446,173 +271,6 @@ class TestThePassword:
         with pytest.raises(InvalidRequestError) as caught:
             TRMM("https://api.example.com", api_key="k", shared_limits=url)
         assert leaks(caught.value, PASSWORD) == []
-
-    async def test_nor_in_what_the_link_raises(self, tmp_path: Path) -> None:
-        with redis_server(tmp_path, password=PASSWORD) as engine:
-            async with talking_to(engine.url.replace("//", "//:wrong-Sesame@")) as link:
-                with pytest.raises(RedisRefusedError) as caught:
-                    await link.command("PING")
-                assert leaks(caught.value, "wrong-Sesame") == []
-                assert caught.value.__context__ is None
-            engine.kill()
-            async with talking_to(engine.url.replace("//", f"//:{PASSWORD}@")) as link:
-                with pytest.raises(RedisAwayError) as away:
-                    await link.command("PING")
-                assert leaks(away.value, PASSWORD) == []
-
-
-class TestTheLink:
-    async def test_speaks_tls_and_looks_at_the_certificate(self, store: Engine, tmp_path: Path) -> None:
-        certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
-        certificate.write_text(TLS_CERTIFICATE)
-        key.write_text(TLS_KEY)
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(certificate, key)
-        async with cutting(store.port, context=context, after=10**9) as (port, _):
-            async with talking_to(f"rediss://localhost:{port}?ssl_ca_certs={certificate}") as link:
-                assert await link.command("PING") == b"PONG"
-            async with talking_to(f"rediss://localhost:{port}") as link:
-                with pytest.raises(RedisAwayError, match=r"(?i)certificate"):
-                    await link.command("PING")
-
-    async def test_goes_by_a_socket_of_this_machine(self, tmp_path: Path) -> None:
-        with redis_server(tmp_path, "--unixsocket", str(tmp_path / "redis.sock")):
-            async with talking_to(f"unix://{tmp_path}/redis.sock?db=1") as link:
-                assert await link.command("SET", "a", "b") == b"OK"
-
-    async def test_drops_its_connection_when_a_command_is_cancelled(self, store: Engine) -> None:
-        async with talking_to(store.url) as link:
-            await link.command("SET", "a", "right")
-            for turns in range(8):
-                late = asyncio.create_task(link.command("BLPOP", "nothing", 5))
-                for _ in range(turns):
-                    await asyncio.sleep(0.002)
-                late.cancel()
-                await asyncio.gather(late, return_exceptions=True)
-                assert await link.command("GET", "a") == b"right"
-
-    async def test_gives_up_what_takes_too_long_and_serves_the_next(self, store: Engine) -> None:
-        async with talking_to(store.url) as link:
-            with pytest.raises(RedisAwayError, match="no answer within"):
-                await link.command("BLPOP", "nothing", 5, within=0.05)
-            assert await link.command("PING") == b"PONG"
-
-    async def test_has_one_connection_however_many_ask(self, store: Engine) -> None:
-        async with talking_to(store.url) as link:
-            await asyncio.gather(*(link.command("PING") for _ in range(50)))
-            assert (await link.command("CLIENT", "LIST")).count(b"\n") == 1
-
-
-# -- the script ----------------------------------------------------------------------------------------------
-
-KEY = "trmm:{test}:all"
-SMALL = Window(2, 10.0, 1.0, 0.5)
-
-
-async def ask(link: RedisLink, key: str, window: Window, asked: WindowRequest) -> WindowReply:
-    return read_reply(await link.run(WINDOW, (f"{key}:held", f"{key}:meta"), script_arguments(window, asked)))
-
-
-@pytest.fixture
-async def opened(store: Engine) -> AsyncIterator[RedisLink]:
-    """A link to a store whose window is open."""
-    async with talking_to(store.url) as link:
-        first = await ask(link, KEY, SMALL, WindowRequest(wanted=["x"]))
-        assert (first.granted, first.lost) == (0, 1)
-        assert first.wait == pytest.approx(SMALL.hold, abs=0.1)
-        await link.command("HSET", f"{KEY}:meta", "closed", 0)
-        yield link
-
-
-class TestTheScript:
-    async def test_grants_what_is_free_and_says_how_long_to_wait(self, opened: RedisLink) -> None:
-        told = await ask(opened, KEY, SMALL, WindowRequest(wanted=["a", "b", "c"]))
-        assert told.granted == 2
-        # Answered at once, one would be free a window from now.
-        assert told.wait == pytest.approx(10, abs=0.1)
-        told = await ask(opened, KEY, SMALL, WindowRequest(settled=[("a", 4.0)], wanted=["c"]))
-        assert (told.granted, told.lost) == (0, 0)
-        assert told.wait == pytest.approx(6, abs=0.1)
-        told = await ask(opened, KEY, SMALL, WindowRequest(back=["b"], wanted=["c"]))
-        assert told.granted == 1
-
-    async def test_grants_the_same_name_once(self, opened: RedisLink) -> None:
-        for _ in range(3):
-            told = await ask(opened, KEY, SMALL, WindowRequest(wanted=["a", "b"]))
-            assert told.granted == 2
-        assert (await ask(opened, KEY, SMALL, WindowRequest(wanted=["c"]))).granted == 0
-
-    async def test_frees_nothing_a_second_time(self, opened: RedisLink) -> None:
-        await ask(opened, KEY, SMALL, WindowRequest(wanted=["a", "b"]))
-        for _ in range(2):
-            assert (await ask(opened, KEY, SMALL, WindowRequest(settled=[("a", 11.0)]))).lost == 0
-        assert (await ask(opened, KEY, SMALL, WindowRequest(wanted=["c", "d"]))).granted == 1
-
-    async def test_holds_what_was_counted_though_nobody_knew_of_it(self, opened: RedisLink) -> None:
-        await ask(
-            opened, KEY, SMALL, WindowRequest(settled=[("a", 0.0)], renewed=[("b", True), ("c", False)])
-        )
-        told = await ask(opened, KEY, SMALL, WindowRequest(wanted=["d"], renewed=[("b", True), ("c", False)]))
-        assert told.granted == 0
-        assert told.renewed == (True, False)
-
-    async def test_is_closed_for_all_that_may_count_when_its_state_is_lost(self, opened: RedisLink) -> None:
-        faults: Sequence[tuple[int, Sequence[Any]]] = [
-            (1, ("FLUSHALL",)),
-            (1, ("DEL", f"{KEY}:meta")),
-            (3, ("DEL", f"{KEY}:held")),
-            (3, ("ZREM", f"{KEY}:held", "!")),
-            (2, ("HSET", f"{KEY}:meta", "run", "another")),
-        ]
-        for why, command in faults:
-            await opened.command("HSET", f"{KEY}:meta", "closed", 0)
-            await opened.command(*command)
-            told = await ask(opened, KEY, SMALL, WindowRequest(wanted=["a"]))
-            assert (told.granted, told.lost) == (0, why), command
-            assert told.wait == pytest.approx(SMALL.hold, abs=0.1)
-            assert (await ask(opened, KEY, SMALL, WindowRequest(wanted=["a"]))).lost == 0
-
-    async def test_holds_a_clock_that_stepped_back_a_little(self, opened: RedisLink) -> None:
-        now = (await ask(opened, KEY, SMALL, WindowRequest())).now
-        await opened.command("HSET", f"{KEY}:meta", "last", int((now + 0.9) * 1000))
-        told = await ask(opened, KEY, SMALL, WindowRequest(wanted=["a"]))
-        assert (told.granted, told.lost) == (1, 0)
-        assert told.now == pytest.approx(now + 0.9, abs=0.002)
-
-    async def test_begins_anew_behind_one_that_was_set_back(self, opened: RedisLink) -> None:
-        await ask(opened, KEY, SMALL, WindowRequest(wanted=["a", "b"]))
-        await opened.command("HSET", f"{KEY}:meta", "last", 2_000_000_000_000, "closed", 1_999_999_999_999)
-        told = await ask(opened, KEY, SMALL, WindowRequest(wanted=["a"]))
-        assert (told.granted, told.lost) == (0, 4)
-        assert told.wait == pytest.approx(SMALL.hold, abs=0.1)
-
-    async def test_keeps_to_the_smallest_limit_for_as_long_as_somebody_has_it(
-        self, opened: RedisLink
-    ) -> None:
-        smaller = Window(1, 20.0, 1.0, 0.5)
-        await ask(opened, KEY, smaller, WindowRequest())
-        told = await ask(opened, KEY, SMALL, WindowRequest(wanted=["a", "b"]))
-        assert (told.granted, told.count) == (1, 1)
-        assert told.per == pytest.approx(20.01)
-        await opened.command("HSET", f"{KEY}:meta", "until", 1)
-        told = await ask(opened, KEY, SMALL, WindowRequest(wanted=["b"]))
-        assert (told.granted, told.count) == (1, 2)
-        assert told.per == pytest.approx(10.005)
-
-
-async def test_a_clock_that_was_set_forward_closes_the_window(
-    store: Engine, caplog: pytest.LogCaptureFixture
-) -> None:
-    async with served() as server, client(server, store.url) as trmm:
-        await trmm.clients.list()
-        limiter: Any = trmm._api.transport._pool.limiter
-        ahead, at = limiter._anchor
-        limiter._anchor = ahead - 5.0, at  # as if its clock had been 5 s behind what it is now
-        began = clock()
-        await trmm.clients.list()
-        assert clock() - began > PER
-        assert "its clock was set forward" in caplog.text
-        assert server.throttled == 0
 
 
 def test_without_the_library_it_says_what_to_install(tmp_path: Path) -> None:
@@ -630,59 +288,3 @@ except trmm_async.InvalidRequestError as error:
 """
     done = forks("package").run(code, cwd=tmp_path)
     assert done.stdout == 'shared_limits needs a package: pip install "trmm-async[redis]"\n', done.stderr
-
-
-@asynccontextmanager
-async def cutting(
-    port: int, *, context: ssl.SSLContext | None = None, after: int = 7000
-) -> AsyncIterator[tuple[int, list[int]]]:
-    """A way to the store that breaks behind so many bytes: its port, and how often it broke."""
-    cuts = [0]
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, left: list[int]) -> None:
-        while left[0] > 0 and (data := await reader.read(256)):
-            left[0] -= len(data)
-            writer.write(data)
-        if left[0] <= 0:
-            cuts[0] += 1
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            up, out = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            # What is behind it is being started again.
-            writer.transport.abort()
-            tasks.discard(task)
-            return
-        nonlocal after
-        # Once enough for the script's text, which is not sent again.
-        left = [after + 137 * (cuts[0] % 7) + 8000 * (not cuts[0])]
-        halves = [
-            asyncio.create_task(pass_on(reader, out, left)),
-            asyncio.create_task(pass_on(up, writer, left)),
-        ]
-        try:
-            await asyncio.wait(halves, return_when=asyncio.FIRST_COMPLETED)
-        except asyncio.CancelledError:
-            pass
-        finally:
-            for half in halves:
-                half.cancel()
-            out.transport.abort()
-            writer.transport.abort()
-            await asyncio.gather(*halves, return_exceptions=True)
-            tasks.discard(task)
-
-    listener = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=context)
-    try:
-        yield listener.sockets[0].getsockname()[1], cuts
-    finally:
-        listener.close()
-        for task in tuple(tasks):
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # the loop's turn, in which what was aborted is closed

@@ -1,232 +1,229 @@
-"""Through an HTTP proxy: calls and events, in plain text and in TLS, and what one that refuses comes to."""
+"""Connections: kept as long as they are trusted, and none that has bytes which nobody asked for."""
 
 import asyncio
-import ssl
-import traceback
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, ClassVar
 
 import aiohttp
 import pytest
 
-from tests.peer import always, answer, in_turn, peer
-from tests.proxies import CLOSED, contexts, proxy
-from tests.stream.fake_gateway import Gateway
-from trmm_async import (
-    TRMM,
-    AgentOnline,
-    ConnectionFailedError,
-    Connector,
-    InvalidRequestError,
-    UnknownEvent,
-)
-from trmm_async.engines.address import proxy_address
-from trmm_async.testing import Simulator
-
-SECRET = "s3cr3t-pw"
-KEY = "the-key"
-TAKEN: list[tuple[str, str, str, str]] = [
-    ("http://proxy:3128", "http://proxy:3128", "", ""),
-    ("proxy.example:3128", "http://proxy.example:3128", "", ""),
-    ("HTTPS://Proxy/", "https://proxy:443", "", ""),
-    ("http://proxy", "http://proxy:80", "", ""),
-    ("http://u%40x:p%2Fw@[::1]:1", "http://[::1]:1", "u@x", "p/w"),
-    ("http://DOMAIN%5Cuser:pw:with@proxy", "http://proxy:80", "DOMAIN\\user", "pw:with"),
-]
-REFUSED: list[tuple[Any, str]] = [
-    (5, "must be a URL"),
-    (" ", "must be a URL"),
-    ("socks5h://u:s3cr3t-pw@proxy:1080", "SOCKS is not supported"),
-    ("ftp://u:s3cr3t-pw@proxy", "not ftp://"),
-    ("http://u:s3cr3t-pw@proxy:port", "malformed"),
-    ("http://u:s3cr3t-pw@", "name a host"),
-    ("http://u:s3cr3t-pw@proxy:0", "name a host"),
-    ("http://u:s3cr3t-pw@pro xy", "name a host"),
-    ("http://u:s3cr3t-pw@proxy/path", "nothing behind"),
-    ("http://u:s3cr3t-pw@proxy?x", "nothing behind"),
-    ("http://u:s3cr3t-pw%0A@proxy", "can't be sent"),
-    ("http://u%3Ax:s3cr3t-pw@proxy", "can't be sent"),
-]
+from tests.clock import skip
+from tests.peer import RESULT, Peer, Request, always, answer, client, peer
+from trmm_async import TRMM, Connector, Done
+from trmm_async.calls import Call, Replay
 
 
-class TestTheAddress:
-    @pytest.mark.parametrize(("url", "shown", "user", "password"), TAKEN)
-    def test_that_is_taken(self, url: str, shown: str, user: str, password: str) -> None:
-        found = proxy_address(url, "proxy")
-        assert (str(found), found.username, found.password) == (shown, user, password)
-        assert not password or password not in repr(found) + str(found)
+class TestKeepAlive:
+    """A server that closes idle connections must not cost anyone an unknown outcome."""
 
-    @pytest.mark.parametrize(("url", "says"), REFUSED)
-    def test_that_is_refused_before_anything_is_sent(self, url: Any, says: str) -> None:
-        with pytest.raises(InvalidRequestError, match=says) as caught:
-            TRMM("https://x.example", api_key=KEY, proxy=url)
-        assert SECRET not in str(caught.value)
+    IDLE: ClassVar = 1.0
+    """Seconds after which the server closes. A busy machine is late by much less."""
 
+    async def idle(self, share: float) -> None:
+        """Let this share of them pass. The last 20 ms take their time, so that the two sides race."""
+        skip(self.IDLE - 0.02)
+        await asyncio.sleep(0.02 + self.IDLE * (share - 1))
 
-class TestCalls:
-    @pytest.mark.parametrize("dialect", ["gateway", "stock"])
-    async def test_go_through_one_tunnel_that_is_kept(self, dialect: Any) -> None:
-        async with (
-            Simulator(agents=2, dialect=dialect) as server,
-            proxy(login=f"user:{SECRET}") as between,
-            TRMM(server.url, api_key=server.api_key, proxy=between.url) as trmm,
-        ):
-            for _ in range(3):
-                assert len(await trmm.agents.list()) == 2
-            assert between.targets == [server.url.removeprefix("http://")]
-            assert SECRET not in repr(trmm)
-            # The key goes inside; the proxy is only told where to.
-            assert server.api_key not in between.heads[0]
+    async def test_a_script_is_never_sent_on_a_connection_that_is_about_to_close(self) -> None:
+        async with peer(always(RESULT), idle=self.IDLE) as server, client(server.url) as trmm:
+            for step in range(80):
+                await trmm.agents.run_script("a", 1)
+                # Around the moment of closing, a little earlier or later each time.
+                await self.idle(0.99 + step / 4000)
+            assert len(server.requests) == 80
 
-    async def test_speak_tls_with_the_server_and_with_the_proxy(self, tmp_path: Path) -> None:
-        serving, certificate, _ = contexts(tmp_path)
-        trusting = ssl.create_default_context(cafile=certificate)
-        async with peer(always(answer()), tls=serving) as server:
-            for encryption in (None, serving):
-                async with (
-                    proxy(tls=encryption) as between,
-                    TRMM(server.url, api_key=KEY, dialect="gateway", proxy=between.url, ssl=trusting) as trmm,
-                ):
-                    assert await trmm.clients.list() == []
-                    assert await trmm.clients.list() == []
-                    assert len(between.heads) == 1
+    async def test_reads_in_between_change_nothing(self) -> None:
+        async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
+            writer.write(RESULT if request.method == "POST" else answer(b"[]"))
+            return True
 
-    async def test_refuse_a_server_whose_certificate_is_not_trusted(self, tmp_path: Path) -> None:
-        serving, _, _ = contexts(tmp_path)
-        async with (
-            peer(always(answer()), tls=serving) as server,
-            proxy() as between,
-            TRMM(server.url, api_key=KEY, dialect="gateway", retries=0, proxy=between.url) as trmm,
-        ):
-            with pytest.raises(ConnectionFailedError, match="certificate"):
-                await trmm.clients.list()
-            assert not server.requests
+        async with peer(handle, idle=self.IDLE) as server, client(server.url) as trmm:
+            for step in range(60):
+                await trmm.scripts.list()
+                await self.idle(0.99 + step / 3000)
+                await trmm.agents.run_script("a", 1)
+            assert len([request for request in server.requests if request.method == "POST"]) == 60
 
-    async def test_of_a_session_of_yours_with_a_proxy_do_too(self, tmp_path: Path) -> None:
-        serving, certificate, _ = contexts(tmp_path)
-        trusting = ssl.create_default_context(cafile=certificate)
-        async with (
-            peer(always(answer()), tls=serving) as server,
-            proxy(login=f"user:{SECRET}") as between,
-            aiohttp.ClientSession(connector=Connector(ssl=trusting), proxy=between.url) as session,
-            TRMM(server.url, api_key=KEY, dialect="gateway", session=session) as trmm,
-        ):
-            assert await trmm.clients.list() == []
-            assert between.targets == [server.url.removeprefix("https://")]
+    async def test_a_server_that_closes_after_every_answer_without_a_word(self) -> None:
+        async with peer(always(RESULT, stay=False)) as server, client(server.url) as trmm:
+            for _ in range(50):
+                await trmm.agents.run_script("a", 1)
+            assert len(server.requests) == 50
 
-    async def test_take_no_stranger_s_answer_from_a_kept_tunnel(self, tmp_path: Path) -> None:
-        serving, certificate, _ = contexts(tmp_path)
-        trusting = ssl.create_default_context(cafile=certificate)
-        stray = answer(b'[{"id": 66, "name": "stray", "sites": []}]')
-        async with (
-            peer(in_turn(answer() + stray, answer()), tls=serving) as server,
-            proxy() as between,
-            TRMM(server.url, api_key=KEY, dialect="gateway", proxy=between.url, ssl=trusting) as trmm,
-        ):
-            assert await trmm.clients.list() == []
-            assert await trmm.clients.list() == []
-            assert len(between.heads) == server.connections == 2
-
-    async def test_are_not_sent_again_to_a_proxy_that_refuses(self) -> None:
-        async with (
-            peer(always(answer())) as server,
-            proxy(login=f"user:{SECRET}") as between,
-        ):
-            url = between.url.replace(SECRET, "wr0ng")
-            async with TRMM(server.url, api_key=KEY, dialect="gateway", proxy=url) as trmm:
-                with pytest.raises(ConnectionFailedError, match=r"answered 407 Proxy.*is wrong") as caught:
-                    await trmm.agents.run_script("a" * 40, 1)
-                assert trmm.stats.sent == 0
-            assert not server.requests
-            assert len(between.heads) == 1
-        said = "".join(traceback.format_exception(caught.value))
-        assert "wr0ng" not in said
-        assert proxy_address(url, "proxy").credentials not in said
-
-    @pytest.mark.parametrize(
-        ("said", "why"),
-        [
-            (CLOSED, "it wants a login"),
-            (b"HTTP/1.1 403 Not\x1b allowed\r\n\r\n", "answered 403 Not allowed to CONNECT 127"),
-            (b"HTTP/1.1 502\r\n\r\n", "answered 502 to CONNECT"),
-            (b"SSH-2.0-OpenSSH\r\n\r\n", "gave no HTTP answer"),
-            (b"x" * 70_000, "gave no HTTP answer"),
-            (b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "more than its answer"),
-            (None, "closed the connection without an answer"),
-        ],
-    )
-    async def test_say_what_the_proxy_said(self, said: bytes | None, why: str) -> None:
-        async with (
-            peer(always(answer())) as server,
-            proxy(said) as between,
-            TRMM(server.url, api_key=KEY, dialect="gateway", retries=0, proxy=between.url) as trmm,
-        ):
-            with pytest.raises(ConnectionFailedError, match=why):
-                await trmm.clients.list()
-            assert not server.requests
-
-    async def test_say_that_the_proxy_is_not_there(self) -> None:
-        async with proxy() as between:
-            url = between.url
-        async with TRMM("https://x.invalid", api_key=KEY, dialect="gateway", retries=0, proxy=url) as trmm:
-            with pytest.raises(ConnectionFailedError, match=r"proxy http://127.* can't be reached"):
-                await trmm.clients.list()
-
-    async def test_do_not_wait_for_ever_for_a_proxy_that_says_nothing(self) -> None:
-        async with (
-            proxy(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 2") as between,
-            TRMM(
-                "https://x.invalid",
-                api_key=KEY,
-                dialect="gateway",
-                retries=0,
-                proxy=between.url,
-                timeout=0.2,
-            ) as trmm,
-        ):
-            with pytest.raises(ConnectionFailedError):
-                await trmm.clients.list()
-
-
-class TestEvents:
-    @pytest.mark.parametrize("is_encrypted", [False, True])
-    async def test_go_through_a_tunnel_of_their_own(self, tmp_path: Path, is_encrypted: bool) -> None:
-        serving, certificate, _ = contexts(tmp_path)
-        trusting = ssl.create_default_context(cafile=certificate)
-        async with (
-            Gateway(tls=serving if is_encrypted else None) as gateway,
-            proxy(login=f"user:{SECRET}", tls=serving if is_encrypted else None) as between,
-            TRMM(gateway.url, api_key=KEY, dialect="gateway", proxy=between.url, ssl=trusting) as trmm,
-        ):
-            async with asyncio.timeout(20), trmm.events(["a"]) as events:
-                (await gateway.peer()).send({"action": "of.tomorrow", "data": {"agent_id": "a"}})
-                async for event in events:
-                    if isinstance(event, UnknownEvent):
-                        break
-            assert between.targets[0] == f"{'localhost' if is_encrypted else '127.0.0.1'}:{gateway.port}"
-
-    async def test_of_a_simulator_arrive(self) -> None:
-        async with (
-            Simulator(agents=2) as server,
-            proxy() as between,
-            TRMM(server.url, api_key=server.api_key, proxy=between.url) as trmm,
-        ):
-            server.go_offline(server.agent_ids[0])
-            async with asyncio.timeout(20), trmm.events(list(server.agent_ids)) as events:
-                server.come_online(server.agent_ids[0])
-                async for event in events:
-                    if isinstance(event, AgentOnline):
-                        break
-            assert len(between.heads) >= 2
-
-    async def test_are_not_asked_for_again_of_a_proxy_that_refuses(self) -> None:
-        async with (
-            Gateway() as gateway,
-            proxy(CLOSED) as between,
-            TRMM(gateway.url, api_key=KEY, dialect="gateway", proxy=between.url) as trmm,
-        ):
-            with pytest.raises(ConnectionFailedError, match="answered 407"):
-                async with trmm.events(["a"]):
+    async def test_and_under_a_fan_out(self) -> None:
+        async with peer(always(RESULT, stay=False)) as server, client(server.url) as trmm:
+            targets = [f"agent-{number}" for number in range(200)]
+            async with trmm.fleet.run_script(targets, 1, width=20) as run:
+                async for _ in run:
                     pass
-            assert len(between.heads) == 1
-            assert not gateway.handshakes
+            assert (run.counts.done, len(server.requests)) == (200, 200)
+
+    async def test_connections_are_reused_once_the_server_has_shown_patience(self) -> None:
+        async with peer(always(RESULT)) as server, client(server.url) as trmm:
+            async with asyncio.timeout(30):
+                while server.connections == len(server.requests):
+                    await trmm.agents.run_script("a", 1)
+                    await asyncio.sleep(0.005)
+            opened = server.connections
+            for _ in range(20):
+                await trmm.agents.run_script("a", 1)
+            assert server.connections <= opened + 1
+
+    async def test_a_pause_that_recurs_is_learnt_to_be_harmless(self) -> None:
+        """One is watched for longer than any was idle; twice the pause would never be seen otherwise."""
+        async with peer(always(RESULT)) as server, client(server.url) as trmm:
+            async with asyncio.timeout(30):
+                while server.connections >= len(server.requests):
+                    await trmm.agents.run_script("a", 1)
+                    await asyncio.sleep(0.15)
+            async with asyncio.timeout(30):
+                opened = -1
+                while server.connections > opened:
+                    opened = server.connections
+                    await asyncio.sleep(0.15)
+                    await trmm.agents.run_script("a", 1)
+
+    async def test_where_aiohttp_does_not_say_when_one_is_free_none_is_trusted(self) -> None:
+        class Silent(Connector):
+            def _release(self, key: Any, protocol: Any, **how: Any) -> None:
+                aiohttp.TCPConnector._release(self, key, protocol, **how)
+
+        async with peer(always(RESULT)) as server, aiohttp.ClientSession(connector=Silent()) as session:
+            async with client(server.url, session=session) as trmm:
+                for _ in range(5):
+                    await trmm.agents.run_script("a", 1)
+            assert server.connections == 5
+
+    async def test_reads_reuse_connections_from_the_start(self) -> None:
+        async with peer(always(answer(b"[]"))) as server, client(server.url) as trmm:
+            for _ in range(10):
+                await trmm.scripts.list()
+            assert server.connections == 1
+
+
+class TestBytesThatNobodyAskedFor:
+    """They are no answer to the next call: a script would be told as done that never ran."""
+
+    STRANGER = answer(b'{"execution_time":"0.1","retcode":0,"stdout":"a stranger","stderr":""}')
+    HALVES = (STRANGER, STRANGER[:9], b"HTTP/1.1 100 Continue\r\n\r\n", b"\r\n", b"x")
+
+    @staticmethod
+    @asynccontextmanager
+    async def trusting(url: str, connector: aiohttp.BaseConnector, **settings: Any) -> AsyncIterator[TRMM]:
+        """A client that uses its connections again for everything, as after ten seconds of quiet."""
+        if isinstance(connector, Connector):
+            connector._keep_alive.survived(60)
+        async with aiohttp.ClientSession(connector=connector) as session:
+            async with client(url, session=session, **settings) as trmm:
+                yield trmm
+
+    @pytest.mark.parametrize("kind", [Connector, aiohttp.TCPConnector])
+    @pytest.mark.parametrize("delay", [0, 0.001, 0.02])
+    @pytest.mark.parametrize("turns", [0, 1, 5])
+    async def test_before_it(self, kind: Any, delay: float, turns: int) -> None:
+        brought = 0
+
+        async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
+            own = answer(
+                self.STRANGER.partition(b"\r\n\r\n")[2].replace(b"a stranger", request.body or b"get")
+            )
+            late.append(asyncio.get_running_loop().call_later(delay, bring, writer))
+            writer.write(own)
+            return True
+
+        def bring(writer: asyncio.StreamWriter) -> None:
+            nonlocal brought
+            brought += 1
+            if not writer.is_closing():
+                writer.write(self.STRANGER)
+
+        late: list[asyncio.TimerHandle] = []
+        async with peer(handle) as server, self.trusting(server.url, kind()) as trmm:
+            for number in range(12):
+                if number % 2:
+                    said = await trmm.request("POST", "/x/", json=number)
+                    assert said["stdout"] == str(number)
+                else:
+                    assert (await trmm.request("GET", "/x/"))["stdout"] == "get"
+                async with asyncio.timeout(30):
+                    while brought <= number:
+                        await asyncio.sleep(0)
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+            assert len(server.requests) == 12
+            assert server.connections == 12
+
+    @pytest.mark.parametrize("bytes_", HALVES)
+    @pytest.mark.parametrize("method", ["GET", "POST"])
+    async def test_between_the_last_look_and_the_first_byte(self, bytes_: bytes, method: str) -> None:
+        writers: list[asyncio.StreamWriter] = []
+
+        async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
+            writers.append(writer)
+            writer.write(RESULT)
+            return True
+
+        call = Call(method=method, path="/x/", decode=bytes.decode, replay=Replay.NEVER, body=b"{}")
+        async with peer(handle) as server, self.trusting(server.url, Connector()) as trmm:
+            transport = trmm._api.transport
+            await transport.send(call)
+
+            def bring(begins: bool) -> None:
+                # It has a connection: the request's first byte is still to be written.
+                if begins and len(writers) == 1:
+                    writers[0].write(bytes_)
+
+            assert await transport.send(call, bring) in RESULT.decode()
+            assert (len(server.requests), server.connections) == (2, 2)
+
+    @pytest.mark.parametrize("bytes_", HALVES)
+    async def test_however_little(self, bytes_: bytes) -> None:
+        async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
+            writer.write(RESULT)
+            await writer.drain()
+            went.set()
+            async with asyncio.timeout(30):
+                await idle.wait()
+            writer.write(bytes_)
+            brought.set()
+            return True
+
+        went, idle, brought = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        async with peer(handle) as server, self.trusting(server.url, Connector()) as trmm:
+            for number in range(1, 5):
+                await trmm.agents.run_script("a", 1)
+                idle.set()
+                await brought.wait()
+                # Till it is read, and an answer that was cut no longer shows in the socket.
+                for _ in range(5):
+                    await asyncio.sleep(0)
+                assert server.connections == number
+                idle.clear()
+                brought.clear()
+
+    @pytest.mark.parametrize("cut", [1, 4, 9, 12, 17, 19, 40])
+    async def test_the_beginning_of_a_head_in_the_packet_of_the_answer(self, cut: int) -> None:
+        """Its rest, which comes when the next call was written, would be that call's answer, or break it."""
+
+        async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
+            writer.write(RESULT + self.STRANGER[:cut])
+            await writer.drain()
+            return True
+
+        async with peer(handle) as server, self.trusting(server.url, Connector()) as trmm:
+            for number in range(1, 7):
+                assert (await trmm.agents.run_script("a", 1)).retcode == 0
+                assert (len(server.requests), server.connections) == (number, number)
+
+    async def test_on_a_fleet(self) -> None:
+        async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
+            name = request.target.split("/")[4].encode()
+            own = answer(self.STRANGER.partition(b"\r\n\r\n")[2].replace(b"a stranger", name))
+            writer.write(own + self.STRANGER)
+            return True
+
+        async with peer(handle) as server, self.trusting(server.url, Connector()) as trmm:
+            outcomes = await trmm.fleet.run_script([f"agent-{n}" for n in range(60)], 1, width=4)
+            assert all(isinstance(one, Done) and one.result.stdout == one.agent_id for one in outcomes)
+            assert (len(server.requests), server.connections) == (60, 60)

@@ -1,37 +1,42 @@
 """The path of a request, over real sockets, against peers that do what real ones do on a bad day."""
 
 import asyncio
-import logging
 import socket
 import struct
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any
 
 import aiohttp
 import pytest
 
 from tests.clock import skip
-from tests.peer import KEY, Peer, Request, always, answer, client, in_turn, peer, status
+from tests.peer import (
+    KEY,
+    RESULT,
+    Peer,
+    Request,
+    always,
+    answer,
+    client,
+    closed_port,
+    in_turn,
+    peer,
+    stalling,
+    status,
+)
 from tests.servers import until
 from trmm_async import (
     TRMM,
     APIError,
-    AuthenticationError,
     BadRequestError,
     ClosedError,
     ConnectionFailedError,
     Connector,
     DecodeError,
     Done,
-    InvalidRequestError,
     NotFoundError,
     OutcomeUnknownError,
-    PermissionDeniedError,
     RateLimit,
-    RateLimitedError,
     RedirectedError,
     ServerError,
     ServerFaultError,
@@ -39,13 +44,8 @@ from trmm_async import (
     TRMMError,
     Unknown,
 )
-from trmm_async.calls import Call, Lane, Replay, ignore_answer
-from trmm_async.pacing import WindowLimiter
-from trmm_async.retry import RetryPolicy
 from trmm_async.testing import Simulator
-from trmm_async.transport import Server, Transport
 
-RESULT = answer(b'{"execution_time":"0.1","retcode":0,"stdout":"","stderr":""}')
 HTML = b"<html><head><title>502 Bad Gateway</title></head></html>"
 CUT = b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\nContent-Type: application/json\r\n\r\n[{"
 
@@ -290,94 +290,6 @@ class TestChanges:
                 assert (await call).ok
 
 
-class TestKeepAlive:
-    """A server that closes idle connections must not cost anyone an unknown outcome."""
-
-    IDLE: ClassVar = 1.0
-    """Seconds after which the server closes. A busy machine is late by much less."""
-
-    async def idle(self, share: float) -> None:
-        """Let this share of them pass. The last 20 ms take their time, so that the two sides race."""
-        skip(self.IDLE - 0.02)
-        await asyncio.sleep(0.02 + self.IDLE * (share - 1))
-
-    async def test_a_script_is_never_sent_on_a_connection_that_is_about_to_close(self) -> None:
-        async with peer(always(RESULT), idle=self.IDLE) as server, client(server.url) as trmm:
-            for step in range(80):
-                await trmm.agents.run_script("a", 1)
-                # Around the moment of closing, a little earlier or later each time.
-                await self.idle(0.99 + step / 4000)
-            assert len(server.requests) == 80
-
-    async def test_reads_in_between_change_nothing(self) -> None:
-        async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
-            writer.write(RESULT if request.method == "POST" else answer(b"[]"))
-            return True
-
-        async with peer(handle, idle=self.IDLE) as server, client(server.url) as trmm:
-            for step in range(60):
-                await trmm.scripts.list()
-                await self.idle(0.99 + step / 3000)
-                await trmm.agents.run_script("a", 1)
-            assert len([request for request in server.requests if request.method == "POST"]) == 60
-
-    async def test_a_server_that_closes_after_every_answer_without_a_word(self) -> None:
-        async with peer(always(RESULT, stay=False)) as server, client(server.url) as trmm:
-            for _ in range(50):
-                await trmm.agents.run_script("a", 1)
-            assert len(server.requests) == 50
-
-    async def test_and_under_a_fan_out(self) -> None:
-        async with peer(always(RESULT, stay=False)) as server, client(server.url) as trmm:
-            targets = [f"agent-{number}" for number in range(200)]
-            async with trmm.fleet.run_script(targets, 1, width=20) as run:
-                async for _ in run:
-                    pass
-            assert (run.counts.done, len(server.requests)) == (200, 200)
-
-    async def test_connections_are_reused_once_the_server_has_shown_patience(self) -> None:
-        async with peer(always(RESULT)) as server, client(server.url) as trmm:
-            async with asyncio.timeout(30):
-                while server.connections == len(server.requests):
-                    await trmm.agents.run_script("a", 1)
-                    await asyncio.sleep(0.005)
-            opened = server.connections
-            for _ in range(20):
-                await trmm.agents.run_script("a", 1)
-            assert server.connections <= opened + 1
-
-    async def test_a_pause_that_recurs_is_learnt_to_be_harmless(self) -> None:
-        """One is watched for longer than any was idle; twice the pause would never be seen otherwise."""
-        async with peer(always(RESULT)) as server, client(server.url) as trmm:
-            async with asyncio.timeout(30):
-                while server.connections >= len(server.requests):
-                    await trmm.agents.run_script("a", 1)
-                    await asyncio.sleep(0.15)
-            async with asyncio.timeout(30):
-                opened = -1
-                while server.connections > opened:
-                    opened = server.connections
-                    await asyncio.sleep(0.15)
-                    await trmm.agents.run_script("a", 1)
-
-    async def test_where_aiohttp_does_not_say_when_one_is_free_none_is_trusted(self) -> None:
-        class Silent(Connector):
-            def _release(self, key: Any, protocol: Any, **how: Any) -> None:
-                aiohttp.TCPConnector._release(self, key, protocol, **how)
-
-        async with peer(always(RESULT)) as server, aiohttp.ClientSession(connector=Silent()) as session:
-            async with client(server.url, session=session) as trmm:
-                for _ in range(5):
-                    await trmm.agents.run_script("a", 1)
-            assert server.connections == 5
-
-    async def test_reads_reuse_connections_from_the_start(self) -> None:
-        async with peer(always(answer(b"[]"))) as server, client(server.url) as trmm:
-            for _ in range(10):
-                await trmm.scripts.list()
-            assert server.connections == 1
-
-
 WEB_CLIENT = b"<!DOCTYPE html><html><head><title>Tactical RMM</title></head></html>"
 
 
@@ -443,271 +355,6 @@ class TestAWrongAddress:
                 pass
 
 
-class TestBytesThatNobodyAskedFor:
-    """They are no answer to the next call: a script would be told as done that never ran."""
-
-    STRANGER = answer(b'{"execution_time":"0.1","retcode":0,"stdout":"a stranger","stderr":""}')
-    HALVES = (STRANGER, STRANGER[:9], b"HTTP/1.1 100 Continue\r\n\r\n", b"\r\n", b"x")
-
-    @staticmethod
-    @asynccontextmanager
-    async def trusting(url: str, connector: aiohttp.BaseConnector, **settings: Any) -> AsyncIterator[TRMM]:
-        """A client that uses its connections again for everything, as after ten seconds of quiet."""
-        if isinstance(connector, Connector):
-            connector._keep_alive.survived(60)
-        async with aiohttp.ClientSession(connector=connector) as session:
-            async with client(url, session=session, **settings) as trmm:
-                yield trmm
-
-    @pytest.mark.parametrize("kind", [Connector, aiohttp.TCPConnector])
-    @pytest.mark.parametrize("delay", [0, 0.001, 0.02])
-    @pytest.mark.parametrize("turns", [0, 1, 5])
-    async def test_before_it(self, kind: Any, delay: float, turns: int) -> None:
-        brought = 0
-
-        async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
-            own = answer(
-                self.STRANGER.partition(b"\r\n\r\n")[2].replace(b"a stranger", request.body or b"get")
-            )
-            late.append(asyncio.get_running_loop().call_later(delay, bring, writer))
-            writer.write(own)
-            return True
-
-        def bring(writer: asyncio.StreamWriter) -> None:
-            nonlocal brought
-            brought += 1
-            if not writer.is_closing():
-                writer.write(self.STRANGER)
-
-        late: list[asyncio.TimerHandle] = []
-        async with peer(handle) as server, self.trusting(server.url, kind()) as trmm:
-            for number in range(12):
-                if number % 2:
-                    said = await trmm.request("POST", "/x/", json=number)
-                    assert said["stdout"] == str(number)
-                else:
-                    assert (await trmm.request("GET", "/x/"))["stdout"] == "get"
-                async with asyncio.timeout(30):
-                    while brought <= number:
-                        await asyncio.sleep(0)
-                for _ in range(turns):
-                    await asyncio.sleep(0)
-            assert len(server.requests) == 12
-            assert server.connections == 12
-
-    @pytest.mark.parametrize("bytes_", HALVES)
-    @pytest.mark.parametrize("method", ["GET", "POST"])
-    async def test_between_the_last_look_and_the_first_byte(self, bytes_: bytes, method: str) -> None:
-        writers: list[asyncio.StreamWriter] = []
-
-        async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
-            writers.append(writer)
-            writer.write(RESULT)
-            return True
-
-        call = Call(method=method, path="/x/", decode=bytes.decode, replay=Replay.NEVER, body=b"{}")
-        async with peer(handle) as server, self.trusting(server.url, Connector()) as trmm:
-            transport = trmm._api.transport
-            await transport.send(call)
-
-            def bring(begins: bool) -> None:
-                # It has a connection: the request's first byte is still to be written.
-                if begins and len(writers) == 1:
-                    writers[0].write(bytes_)
-
-            assert await transport.send(call, bring) in RESULT.decode()
-            assert (len(server.requests), server.connections) == (2, 2)
-
-    @pytest.mark.parametrize("bytes_", HALVES)
-    async def test_however_little(self, bytes_: bytes) -> None:
-        async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
-            writer.write(RESULT)
-            await writer.drain()
-            went.set()
-            async with asyncio.timeout(30):
-                await idle.wait()
-            writer.write(bytes_)
-            brought.set()
-            return True
-
-        went, idle, brought = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        async with peer(handle) as server, self.trusting(server.url, Connector()) as trmm:
-            for number in range(1, 5):
-                await trmm.agents.run_script("a", 1)
-                idle.set()
-                await brought.wait()
-                # Till it is read, and an answer that was cut no longer shows in the socket.
-                for _ in range(5):
-                    await asyncio.sleep(0)
-                assert server.connections == number
-                idle.clear()
-                brought.clear()
-
-    @pytest.mark.parametrize("cut", [1, 4, 9, 12, 17, 19, 40])
-    async def test_the_beginning_of_a_head_in_the_packet_of_the_answer(self, cut: int) -> None:
-        """Its rest, which comes when the next call was written, would be that call's answer, or break it."""
-
-        async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
-            writer.write(RESULT + self.STRANGER[:cut])
-            await writer.drain()
-            return True
-
-        async with peer(handle) as server, self.trusting(server.url, Connector()) as trmm:
-            for number in range(1, 7):
-                assert (await trmm.agents.run_script("a", 1)).retcode == 0
-                assert (len(server.requests), server.connections) == (number, number)
-
-    async def test_on_a_fleet(self) -> None:
-        async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
-            name = request.target.split("/")[4].encode()
-            own = answer(self.STRANGER.partition(b"\r\n\r\n")[2].replace(b"a stranger", name))
-            writer.write(own + self.STRANGER)
-            return True
-
-        async with peer(handle) as server, self.trusting(server.url, Connector()) as trmm:
-            outcomes = await trmm.fleet.run_script([f"agent-{n}" for n in range(60)], 1, width=4)
-            assert all(isinstance(one, Done) and one.result.stdout == one.agent_id for one in outcomes)
-            assert (len(server.requests), server.connections) == (60, 60)
-
-
-class TestLimits:
-    async def test_a_burst_never_draws_a_429_from_a_strict_server(self) -> None:
-        async with Simulator(agents=1, rate_limit=(20, 0.5), latency=(0.0, 0.01)) as server:
-            limit = RateLimit(20, per=0.5)
-            async with TRMM(server.url, api_key=server.api_key, dialect="gateway", rate_limit=limit) as trmm:
-                await asyncio.gather(*(trmm.scripts.list() for _ in range(70)))
-            assert server.throttled == 0
-
-    async def test_deployments_draw_on_both_limits(self) -> None:
-        async with Simulator(agents=1, rate_limit=(8, 0.6), deployment_rate_limit=(3, 0.4)) as server:
-            async with TRMM(
-                server.url,
-                api_key=server.api_key,
-                dialect="gateway",
-                rate_limit=RateLimit(8, per=0.6),
-                deployment_rate_limit=RateLimit(3, per=0.4),
-            ) as trmm:
-                await asyncio.gather(
-                    *(create_deployment(trmm, server) for _ in range(7)),
-                    *(trmm.scripts.list() for _ in range(8)),
-                )
-            assert server.throttled == 0
-            made = [request for request in server.requests if request.status == 201]
-            assert len(made) == 7
-
-    async def test_a_429_from_another_user_of_the_key_is_waited_out(self) -> None:
-        replies = in_turn(status(429, Retry_After="0"), status(429), answer(b"[]"))
-        async with peer(replies) as server, client(server.url) as trmm:
-            await trmm.scripts.list()
-            assert len(server.requests) == 3
-
-    async def test_a_429_holds_back_everybody(self) -> None:
-        async with peer(in_turn(status(429, Retry_After="20"), answer(b"[]"))) as server:
-            async with client(server.url) as trmm:
-                limiter = trmm._api.transport._pool.limiter
-                assert isinstance(limiter, WindowLimiter)
-                first = asyncio.create_task(trmm.scripts.list())
-                await until(lambda: limiter.window.wait(limiter.now()) > 0)
-                second = asyncio.create_task(trmm.scripts.list())
-                skip(10)
-                await asyncio.sleep(0.05)
-                assert len(server.requests) == 1
-                skip(10)
-                assert not any(await asyncio.gather(first, second))
-
-    @pytest.mark.parametrize("year", [2020, 2040])
-    async def test_a_date_is_waited_for_by_the_server_s_clock(self, year: int) -> None:
-        dates = {"Date": f"1 Mar {year} 10:00:00 GMT", "Retry_After": f"1 Mar {year} 10:00:01 GMT"}
-        async with peer(in_turn(status(429, **dates), answer(b"[]"))) as server, client(server.url) as trmm:
-            started = time.monotonic()
-            await trmm.scripts.list()
-            assert time.monotonic() - started >= 1
-            assert len(server.requests) == 2
-
-    async def test_and_ends_in_an_error_that_says_what_is_known(self) -> None:
-        async with (
-            peer(always(status(429, Retry_After="0"))) as server,
-            client(server.url, retries=2) as trmm,
-        ):
-            with pytest.raises(RateLimitedError) as caught:
-                await trmm.scripts.list()
-            assert len(server.requests) == 3
-        assert (caught.value.attempts, caught.value.retry_after) == (3, 0.0)
-        assert caught.value.waited > 0
-
-    async def test_a_wait_longer_than_our_patience_is_an_error_at_once(self) -> None:
-        async with peer(always(status(429, Retry_After="3600"))) as server, client(server.url) as trmm:
-            with pytest.raises(RateLimitedError, match="3600") as caught:
-                await trmm.scripts.list()
-            assert len(server.requests) == 1
-        assert caught.value.retry_after == 3600
-
-    async def test_a_cancelled_call_gives_its_place_back(self) -> None:
-        limit = RateLimit(2, per=300)
-        async with stalling() as server, client(server.url, rate_limit=limit, max_connections=1) as trmm:
-            first = asyncio.create_task(trmm.scripts.list())
-            second = asyncio.create_task(trmm.scripts.list())
-            await server.received(1)
-            # The second has a slot and waits for the only connection: nothing of it was sent.
-            second.cancel()
-            await asyncio.gather(second, return_exceptions=True)
-            third = asyncio.create_task(trmm.scripts.list())
-            await asyncio.sleep(0)
-            first.cancel()
-            await asyncio.gather(first, return_exceptions=True)
-            await server.received(2)
-            third.cancel()
-            await asyncio.gather(third, return_exceptions=True)
-
-
-class TestTheKey:
-    async def test_is_sent_with_every_request(self) -> None:
-        async with peer(always(answer(b"[]"))) as server, client(server.url) as trmm:
-            await trmm.scripts.list()
-            assert server.requests[0].headers["x-api-key"] == KEY
-
-    async def test_does_not_follow_a_redirect(self) -> None:
-        async with peer(always(answer(b"[]"))) as other:
-            moved = status(302, Location=f"{other.url}/elsewhere/?token=1")
-            async with peer(always(moved)) as server, client(server.url) as trmm:
-                with pytest.raises(RedirectedError) as caught:
-                    await trmm.scripts.list()
-            assert other.requests == []
-        assert caught.value.location == f"{other.url}/elsewhere/"
-        assert "token" not in str(caught.value)
-
-    async def test_is_in_no_error_repr_or_log(self, caplog: pytest.LogCaptureFixture) -> None:
-        caplog.set_level(logging.DEBUG)
-        quoting = answer(f'{{"detail": "bad key {KEY}"}}'.encode(), "401 No")
-        html = answer(f"<title>{KEY}</title>".encode())
-        broken = f"HTTP/1.1 200 OK\r\nX: {KEY}\r\n bad header\x00\r\n\r\n".encode()
-        for reply in (quoting, html, broken, status(302, Location=f"/{KEY}/")):
-            async with peer(always(reply, stay=False)) as server, client(server.url, retries=0) as trmm:
-                with pytest.raises(TRMMError) as caught:
-                    await trmm.scripts.list()
-                for shown in told(caught.value):
-                    assert KEY not in shown
-                assert KEY not in f"{trmm!r} {trmm._api.transport!r} {trmm._api.transport.server!r}"
-        assert KEY not in caplog.text
-
-    @pytest.mark.parametrize(
-        ("code", "kind"),
-        [
-            (400, BadRequestError),
-            (401, AuthenticationError),
-            (403, PermissionDeniedError),
-            (404, NotFoundError),
-        ],
-    )
-    async def test_refusals_have_their_own_errors_and_are_not_repeated(
-        self, code: int, kind: type[TRMMError]
-    ) -> None:
-        async with peer(always(status(code))) as server, client(server.url) as trmm:
-            with pytest.raises(kind, match=f"GET /api/v3/scripts/: {code}: no"):
-                await trmm.scripts.list()
-            assert len(server.requests) == 1
-
-
 class TestLifeCycle:
     async def test_a_closed_client_says_so(self) -> None:
         async with client("http://127.0.0.1:9") as trmm:
@@ -752,16 +399,6 @@ class TestLifeCycle:
         ):
             await trmm.scripts.list()
             assert server.requests[0].headers["x-tag"] == "mine"
-
-    async def test_with_a_connector_of_ones_own_what_may_have_been_sent_counts_as_sent(self) -> None:
-        async with (
-            stalling() as server,
-            aiohttp.ClientSession() as session,
-            client(server.url, session=session) as trmm,
-        ):
-            async with trmm.fleet.run_script(["a", "b", "c"], script=1, width=2) as run:
-                await server.received(2)
-            assert (run.counts.unknown, run.counts.skipped) == (2, 1)
 
     async def test_a_session_of_ones_own_that_is_closed_is_said_to_be(self) -> None:
         session = aiohttp.ClientSession()
@@ -825,123 +462,3 @@ class TestLifeCycle:
         async with peer(always(answer(b"[]"))) as server, client(f"{server.url}/rmm/") as trmm:
             await trmm.checks.list(agent="a b%2F")
             assert server.requests[0].target == "/rmm/api/v3/checks/?agent=a+b%252F"
-
-
-class TestRawRequests:
-    async def test_answer_decoded_json(self) -> None:
-        async with peer(always(answer(b'"1.5.1"'))) as server, client(server.url) as trmm:
-            assert (
-                await trmm.request("get", "/core/version/", params={"a": 1, "b": None, "c": True}) == "1.5.1"
-            )
-            assert server.requests[0].target == "/core/version/?a=1&c=true"
-
-    async def test_an_empty_answer_is_none(self) -> None:
-        async with peer(always(answer(b"", "204 No Content"))) as server, client(server.url) as trmm:
-            assert await trmm.request("DELETE", "/x/1/") is None
-
-    async def test_what_changes_something_is_sent_once(self) -> None:
-        async with peer(in_turn(None, answer(b"{}"))) as server, client(server.url) as trmm:
-            with pytest.raises(OutcomeUnknownError):
-                await trmm.request("PUT", "/x/1/", json={"a": 1})
-            assert server.bodies() == [b'{"a":1}']
-
-    @pytest.mark.parametrize("params", [{"a": "\ud800"}, {"\ud800": 1}])
-    async def test_a_query_that_can_not_be_sent_is_refused(self, params: dict[str, object]) -> None:
-        async with peer(always(answer(b"{}"))) as server, client(server.url) as trmm:
-            with pytest.raises(InvalidRequestError, match="params"):
-                await trmm.request("GET", "/x/", params=params)
-            assert server.requests == []
-
-    async def test_a_body_without_an_end_is_refused(self) -> None:
-        endless: list[object] = []
-        endless.append(endless)
-        async with peer(always(answer(b"{}"))) as server, client(server.url) as trmm:
-            with pytest.raises(InvalidRequestError, match="json"):
-                await trmm.request("POST", "/x/", json=endless)
-            assert server.requests == []
-
-
-def told(error: BaseException | None) -> list[str]:
-    """All that a traceback would show of an error and what led to it."""
-    shown: list[str] = []
-    while error is not None:
-        shown += [str(error), repr(error), repr(vars(error))]
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    return shown
-
-
-@asynccontextmanager
-async def stalling() -> AsyncIterator[Peer]:
-    """A server that reads and never answers."""
-
-    async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
-        await asyncio.Event().wait()
-        return False
-
-    async with peer(handle) as server:
-        yield server
-
-
-def closed_port() -> str:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{sock.getsockname()[1]}"
-
-
-async def create_deployment(trmm: TRMM, server: Simulator) -> None:
-    expires = datetime.now(UTC) + timedelta(days=1)
-    await trmm.deployments.create(client=34, site=41, expires=expires, arch="amd64")
-
-
-@pytest.mark.parametrize("form", ['a"b&c/d', 'a\\"b&c/d', "a&quot;b&amp;c/d", "a%22b%26c%2Fd"])
-def test_the_key_is_hidden_in_any_form_that_a_server_may_quote_it_in(form: str) -> None:
-    server = Server(base_url="https://x", api_key='a"b&c/d')
-    assert server.scrub(f"bad key {form}!") == "bad key ***!"
-
-
-class TestWorkers:
-    """On a stock server a call that waits for an agent holds a worker of the server."""
-
-    @staticmethod
-    def waiting(number: int) -> Call[None]:
-        return Call(method="GET", path=f"/{number}/", decode=ignore_answer, lanes=(Lane.WORKERS,))
-
-    async def test_only_so_many_hold_one_at_once(self) -> None:
-        release = asyncio.Event()
-
-        async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
-            if request.target != "/other/":
-                await release.wait()
-            writer.write(answer(b"[]"))
-            return True
-
-        async with peer(handle) as server:
-            transport = Transport(Server(base_url=server.url, api_key=KEY), rate_limit=None, max_waiting=2)
-            calls = [asyncio.create_task(transport.send(self.waiting(number))) for number in range(5)]
-            await server.received(2)
-            # Others are not held back by those that wait.
-            await transport.send(Call(method="GET", path="/other/", decode=ignore_answer))
-            assert [request.target for request in server.requests] == ["/0/", "/1/", "/other/"]
-            calls[3].cancel()
-            release.set()
-            await asyncio.wait_for(asyncio.gather(*calls, return_exceptions=True), 5)
-            assert sorted(request.target for request in server.requests) == [
-                "/0/", "/1/", "/2/", "/4/", "/other/",
-            ]  # fmt: skip
-            await transport.aclose()
-
-    async def test_one_that_failed_gives_its_place_back(self) -> None:
-        async with peer(always(status(500))) as server:
-            policy = RetryPolicy(retries=0)
-            transport = Transport(
-                Server(base_url=server.url, api_key=KEY), rate_limit=None, max_waiting=1, policy=policy
-            )
-            for _ in range(3):
-                with pytest.raises(ServerError):
-                    await asyncio.wait_for(transport.send(self.waiting(1)), 5)
-            await transport.aclose()
-
-    @pytest.mark.parametrize("wrong", [0, -1, 1.5, "10", True])
-    async def test_the_bound_is_checked(self, wrong: Any) -> None:
-        with pytest.raises(InvalidRequestError, match="max_waiting"):
-            TRMM("https://rmm.example.com", api_key=KEY, dialect="stock", max_waiting=wrong)

@@ -1,0 +1,79 @@
+"""The server as it is set: its key, which goes there alone and is shown nowhere."""
+
+import logging
+
+import pytest
+
+from tests.peer import KEY, always, answer, client, peer, status
+from trmm_async import (
+    AuthenticationError,
+    BadRequestError,
+    NotFoundError,
+    PermissionDeniedError,
+    RedirectedError,
+    TRMMError,
+)
+from trmm_async.transport import Server
+
+
+class TestTheKey:
+    async def test_is_sent_with_every_request(self) -> None:
+        async with peer(always(answer(b"[]"))) as server, client(server.url) as trmm:
+            await trmm.scripts.list()
+            assert server.requests[0].headers["x-api-key"] == KEY
+
+    async def test_does_not_follow_a_redirect(self) -> None:
+        async with peer(always(answer(b"[]"))) as other:
+            moved = status(302, Location=f"{other.url}/elsewhere/?token=1")
+            async with peer(always(moved)) as server, client(server.url) as trmm:
+                with pytest.raises(RedirectedError) as caught:
+                    await trmm.scripts.list()
+            assert other.requests == []
+        assert caught.value.location == f"{other.url}/elsewhere/"
+        assert "token" not in str(caught.value)
+
+    async def test_is_in_no_error_repr_or_log(self, caplog: pytest.LogCaptureFixture) -> None:
+        caplog.set_level(logging.DEBUG)
+        quoting = answer(f'{{"detail": "bad key {KEY}"}}'.encode(), "401 No")
+        html = answer(f"<title>{KEY}</title>".encode())
+        broken = f"HTTP/1.1 200 OK\r\nX: {KEY}\r\n bad header\x00\r\n\r\n".encode()
+        for reply in (quoting, html, broken, status(302, Location=f"/{KEY}/")):
+            async with peer(always(reply, stay=False)) as server, client(server.url, retries=0) as trmm:
+                with pytest.raises(TRMMError) as caught:
+                    await trmm.scripts.list()
+                for shown in told(caught.value):
+                    assert KEY not in shown
+                assert KEY not in f"{trmm!r} {trmm._api.transport!r} {trmm._api.transport.server!r}"
+        assert KEY not in caplog.text
+
+    @pytest.mark.parametrize(
+        ("code", "kind"),
+        [
+            (400, BadRequestError),
+            (401, AuthenticationError),
+            (403, PermissionDeniedError),
+            (404, NotFoundError),
+        ],
+    )
+    async def test_refusals_have_their_own_errors_and_are_not_repeated(
+        self, code: int, kind: type[TRMMError]
+    ) -> None:
+        async with peer(always(status(code))) as server, client(server.url) as trmm:
+            with pytest.raises(kind, match=f"GET /api/v3/scripts/: {code}: no"):
+                await trmm.scripts.list()
+            assert len(server.requests) == 1
+
+
+def told(error: BaseException | None) -> list[str]:
+    """All that a traceback would show of an error and what led to it."""
+    shown: list[str] = []
+    while error is not None:
+        shown += [str(error), repr(error), repr(vars(error))]
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return shown
+
+
+@pytest.mark.parametrize("form", ['a"b&c/d', 'a\\"b&c/d', "a&quot;b&amp;c/d", "a%22b%26c%2Fd"])
+def test_the_key_is_hidden_in_any_form_that_a_server_may_quote_it_in(form: str) -> None:
+    server = Server(base_url="https://x", api_key='a"b&c/d')
+    assert server.scrub(f"bad key {form}!") == "bad key ***!"
