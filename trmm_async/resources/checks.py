@@ -1,8 +1,7 @@
 """`trmm.checks`."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Any, Final, Literal, Self, TypedDict, Unpack, get_args, overload
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, Literal, TypedDict, Unpack, get_args, overload
 
 import msgspec
 
@@ -22,23 +21,20 @@ from trmm_async.dialects.stock.endpoint import act, delete, put, read, read_as, 
 from trmm_async.dialects.stock.explanations import counted
 from trmm_async.dialects.stock.nouns import checks_of
 from trmm_async.errors import (
-    ClosedError,
     IncompleteError,
     InvalidRequestError,
-    TRMMError,
 )
 from trmm_async.kinds import CheckKind
 from trmm_async.models import Agent, Check, Moment, Noun, no_extra
-from trmm_async.resources.api import Api
+from trmm_async.resources.check_stream import CheckStream, checked_status, with_status
 from trmm_async.resources.filters import AgentQuery, agent_query
-from trmm_async.resources.gathering import Gathering
 from trmm_async.resources.names import AnyClient, AnyScript, AnySite
 from trmm_async.resources.resource import Resource, refuse_in_use
 from trmm_async.resources.stock.policies import CHECKS as OF_POLICY
 from trmm_async.resources.stock.policies import Policy
 from trmm_async.words import CheckStatus, MonitoringType, Open, Severity
 
-__all__ = ["CheckChanges", "CheckHistoryPoint", "CheckOnAgent", "CheckStream", "Checks"]
+__all__ = ["CheckChanges", "CheckHistoryPoint", "CheckOnAgent", "Checks"]
 
 
 _DAYS_MOST: Final = 36_500
@@ -378,12 +374,12 @@ class Checks(Resource):
             NotFoundError: there is no such agent (a gateway has no checks for it).
         """
         which = agent_query(hostname, client, site, monitoring_type)
-        wanted = _checked_status(status)
+        wanted = checked_status(status)
         if agent is not None:
             if which != AgentQuery():
                 raise InvalidRequestError("agent is one, and the filters are for several: give either")
             agent_id = arguments.agent_id(agent)
-            return _standing(await self._api.send(lambda dialect: dialect.list_checks(agent_id)), wanted)
+            return with_status(await self._api.send(lambda dialect: dialect.list_checks(agent_id)), wanted)
         found: list[Check] = []
         try:
             async with CheckStream(self._api, which, wanted) as stream:
@@ -401,7 +397,7 @@ class Checks(Resource):
         client: AnyClient | None = None,
         site: AnySite | None = None,
         monitoring_type: MonitoringType | None = None,
-    ) -> "CheckStream":
+    ) -> CheckStream:
         """Iterate over the checks of several agents as the answers arrive; see `CheckStream`.
 
             async with trmm.checks.iter(status="failing") as stream:
@@ -410,78 +406,7 @@ class Checks(Resource):
         The arguments are those of `list`. Nothing is sent before the stream is entered.
         """
         which = agent_query(hostname, client, site, monitoring_type)
-        return CheckStream(self._api, which, _checked_status(status))
-
-
-class CheckStream:
-    """The checks of several agents, in the order of the answers. Enter it, then iterate over it once.
-
-    The checks of one agent come together. The stream reads a few agents ahead, and no further while nobody
-    iterates. Leaving the block early stops it. If the checks of some agents could not be read, the iteration
-    ends with an `IncompleteError` that names them, after all others have been read. An error that would be
-    the same for every agent (such as a refused key) ends it at once.
-    """
-
-    def __init__(self, api: Api, which: AgentQuery, status: str | None) -> None:
-        self._api = api
-        self._which = which
-        self._status = status
-        self._gathering: Gathering[list[Check]] | None = None
-        self._ready: Iterator[Check] = iter(())
-
-    @property
-    def failed(self) -> Mapping[str, TRMMError]:
-        """The agents so far whose checks could not be read, with their errors."""
-        return {} if self._gathering is None else self._gathering.failed
-
-    async def __aenter__(self) -> Self:
-        if self._gathering is not None:
-            raise ClosedError("this stream was used already; call checks.iter() again")
-        self._gathering = Gathering((), self._ask)
-        which = await self._which.resolve(self._api)
-        agents = await self._api.send(lambda dialect: dialect.list_agents(which))
-        self._gathering = Gathering([one.agent_id for one in agents if self._may_have(one)], self._ask)
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._gathering is not None:
-            await self._gathering.aclose()
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Check:
-        if self._gathering is None:
-            raise ClosedError("enter the stream first: async with checks.iter() as stream")
-        while (check := next(self._ready, None)) is None:
-            try:
-                self._ready = iter(await anext(self._gathering))
-            except StopAsyncIteration:
-                if self._gathering.failed:
-                    raise IncompleteError(self._gathering.failed) from None
-                raise
-        return check
-
-    async def _ask(self, agent_id: str) -> list[Check]:
-        return _standing(await self._api.send(lambda dialect: dialect.list_checks(agent_id)), self._status)
-
-    def _may_have(self, agent: Agent) -> bool:
-        """Whether the agent has such checks, as far as the list of agents shows it."""
-        counts = agent.checks
-        if counts is None:
-            return True
-        failing = counts.failing + counts.warning + counts.info
-        return failing > 0 if self._status == "failing" else counts.total > 0
-
-
-def _checked_status(status: object) -> str | None:
-    return None if status is None else arguments.choice(status, "status", get_args(CheckStatus))
-
-
-def _standing(checks: list[Check], status: str | None) -> list[Check]:
-    return [check for check in checks if status in {None, check.status}]
+        return CheckStream(self._api, which, checked_status(status))
 
 
 def _result_id(check: object) -> int:
