@@ -15,9 +15,9 @@ from trmm_async import ConnectionFailedError, OutcomeUnknownError, RateLimit, TR
 from trmm_async.admission import Limiter, Slot, WorkerLease, WorkerPool
 from trmm_async.calls import Call, Lane, Replay, ignore_answer
 from trmm_async.pacing import LocalLimiters, SemaphorePool, WindowLimiter
-from trmm_async.retry import RetryPolicy
 from trmm_async.stream import Dialer
-from trmm_async.transport import Server, Transport
+from trmm_async.transport import CallSettings, Server, ServerLimits, Transport
+from trmm_async.transport import Pool as ConnectionPool
 
 KEY = "SECRET-KEY-31337"
 READ = Call(method="GET", path="/read/", decode=ignore_answer)
@@ -112,8 +112,10 @@ class Pool:
 
 @asynccontextmanager
 async def transport(url: str, store: Store, **settings: Any) -> AsyncIterator[Transport]:
-    settings = {"rate_limit": None, "limiters": store, "jitter": lambda: 0.0, **settings}
-    made = Transport(Server(base_url=url, api_key=KEY), **settings)
+    server = Server(base_url=url, api_key=KEY)
+    of_calls, session = settings.pop("of_calls", CallSettings()), settings.pop("session", None)
+    pool = ConnectionPool(server, ServerLimits(**settings), limiters=store, session=session)
+    made = Transport(server, pool, of_calls, jitter=lambda: 0.0)
     try:
         async with asyncio.timeout(20):
             yield made
@@ -149,9 +151,9 @@ class TestASlotOfAStore:
 
     async def test_whose_lease_ran_out_each_time_is_an_error_that_says_so(self) -> None:
         store = Store(expired=(1, 2))
-        policy = RetryPolicy(retries=1)
+        of_calls = CallSettings(retries=1)
         async with peer(always(answer())) as server:
-            async with transport(server.url, store, policy=policy) as sender:
+            async with transport(server.url, store, of_calls=of_calls) as sender:
                 with pytest.raises(ConnectionFailedError, match="the right to send ran out before") as caught:
                     await sender.send(RUN)
             assert server.requests == []
@@ -246,9 +248,9 @@ class TestAWorkerOfAStore:
                 return Pool(self, valid=False)
 
         store = Late()
-        policy = RetryPolicy(retries=0)
+        of_calls = CallSettings(retries=0)
         async with peer(always(answer())) as server:
-            async with transport(server.url, store, max_waiting=1, policy=policy) as sender:
+            async with transport(server.url, store, max_waiting=1, of_calls=of_calls) as sender:
                 with pytest.raises(ConnectionFailedError, match="the right to send ran out"):
                     await sender.send(WAIT)
             assert server.requests == []
@@ -269,9 +271,9 @@ class TestTheTransport:
         async with transport("http://127.0.0.1:9", store, rate_limit=store.limit, lanes=lane) as sender:
             assert store.made == [(None, store.limit), (Lane.DEPLOYMENTS, store.limit)]
             for _ in range(2):
-                sender.adopt(rate_limit=store.limit, lanes=lane, max_waiting=3)
+                sender._pool.adopt(ServerLimits(rate_limit=store.limit, lanes=lane, max_waiting=3))
             assert store.made[2:] == [3]
-            sender.adopt(rate_limit=None, lanes=lane, max_waiting=4)
+            sender._pool.adopt(ServerLimits(lanes=lane, max_waiting=4))
             assert store.made[3:] == [(None, None), 4]
 
     async def test_keeps_to_limits_of_this_process_by_default(self) -> None:

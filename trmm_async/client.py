@@ -4,11 +4,13 @@ import asyncio
 import ssl as tls
 from collections.abc import Callable, Iterable, Mapping
 from copy import copy
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from trmm_async import arguments, effective_settings, url_checks
 from trmm_async.addresses import normal
@@ -58,10 +60,9 @@ from trmm_async.resources import (
 )
 from trmm_async.resources.live import subscribe
 from trmm_async.resources.names import AnyClient, AnySite
-from trmm_async.retry import RetryPolicy
 from trmm_async.script_runs import HistoryWaits, RunPoller
 from trmm_async.stream import AlertSignal, Dialer, Events, SharedPoller, StreamSettings, Subscription
-from trmm_async.transport import RawResponse, Secrets, Server, Transport
+from trmm_async.transport import CallSettings, Pool, RawResponse, Secrets, Server, ServerLimits, Transport
 from trmm_async.words import MonitoringType
 
 if TYPE_CHECKING:
@@ -198,26 +199,22 @@ class TRMM:
         )
         spoken = arguments.choice(dialect, "dialect", effective_settings.DIALECTS)
         dialects = _dialects(spoken, server.base_url)
-        bounds = _Bounds(rate_limit, deployment_rate_limit, max_waiting)
+        limits = _limits(rate_limit, deployment_rate_limit, max_waiting)
         self._shared = _shared(
             shared_limits,
             server,
             timeout=arguments.number(limiter_timeout, "limiter_timeout", above=0),
             lease=arguments.number(limiter_lease, "limiter_lease", above=0),
         )
-        transport = Transport(
+        pool = Pool(
             server,
+            limits(next(iter(dialects.values()))),
             limiters=self._shared,
-            **bounds.of(next(iter(dialects.values()))),
             max_connections=arguments.integer(max_connections, "max_connections", minimum=1),
-            timeout=arguments.number(timeout, "timeout", above=0),
-            max_answer=arguments.integer(max_answer, "max_answer", minimum=1),
-            policy=RetryPolicy(
-                retries=arguments.integer(retries, "retries", minimum=0),
-                patience=arguments.number(patience, "patience", minimum=0),
-            ),
             session=session,
         )
+        settings = {"timeout": timeout, "max_answer": max_answer, "retries": retries, "patience": patience}
+        transport = Transport(server, pool, CallSettings(**_checked(settings)))
         dialer = Dialer(
             server.base_url,
             headers=server.headers,
@@ -229,7 +226,7 @@ class TRMM:
             source=source,
             proxy=server.proxy,
         )
-        resolver = DialectResolver(transport, dialects, lambda found: transport.adopt(**bounds.of(found)))
+        resolver = DialectResolver(transport, dialects, lambda found: pool.adopt(limits(found)))
         waits = HistoryWaits(report=arguments.number(report_grace, "report_grace", minimum=0))
         poller = RunPoller(transport, waits)
         tokens = TokenProvider(transport, resolver.dialect, _token_source(access_token, spoken))
@@ -378,14 +375,12 @@ class TRMM:
         Raises:
             InvalidRequestError: a setting is wrong.
         """
-        transport = self._api.transport.view(
-            timeout=None if timeout is None else arguments.number(timeout, "timeout", above=0),
-            retries=None if retries is None else arguments.integer(retries, "retries", minimum=0),
-            patience=None if patience is None else arguments.number(patience, "patience", minimum=0),
-            max_answer=None if max_answer is None else arguments.integer(max_answer, "max_answer", minimum=1),
-        )
+        given = {"timeout": timeout, "max_answer": max_answer, "retries": retries, "patience": patience}
+        changes = _checked({name: value for name, value in given.items() if value is not None})
+        transport = self._api.transport
+        api = self._api.through(transport.view(replace(transport.settings, **changes)))
         view = copy(self)
-        view._become_view(self._api.through(transport))  # noqa: SLF001 - it is one of us
+        view._become_view(api)  # noqa: SLF001 - it is one of us
         return view
 
     def events(
@@ -724,34 +719,40 @@ def _token_source(access_token: object, dialect: str) -> Any:
     return access_token if callable(access_token) else arguments.token(access_token)
 
 
-class _Bounds:
-    """The limits that the user has set. What is not set is as the dialect has it."""
-
-    def __init__(self, rate_limit: object, deployment_rate_limit: object, max_waiting: object) -> None:
-        self._rate_limit = _limit("rate_limit", rate_limit)
-        self._deployment_rate_limit = _limit("deployment_rate_limit", deployment_rate_limit)
-        if max_waiting not in {None, "default"}:
-            arguments.integer(max_waiting, "max_waiting", minimum=1)
-        self._max_waiting = max_waiting
-
-    def of(self, dialect: Dialect) -> dict[str, Any]:
-        """The limits as arguments of the transport."""
-        lane = self._or(self._deployment_rate_limit, dialect.deployment_rate_limit)
-        return {
-            "rate_limit": self._or(self._rate_limit, dialect.rate_limit),
-            "lanes": {Lane.DEPLOYMENTS: lane},
-            "max_waiting": self._or(self._max_waiting, dialect.max_waiting),
-        }
-
-    @staticmethod
-    def _or(given: object, default: object) -> object:
-        return default if given == "default" else given
+_CALL_SETTINGS: Final[Mapping[str, Callable[[object, str], object]]] = {
+    "timeout": partial(arguments.number, above=0),
+    "max_answer": partial(arguments.integer, minimum=1),
+    "retries": partial(arguments.integer, minimum=0),
+    "patience": partial(arguments.number, minimum=0),
+}
 
 
-def _limit(what: str, value: object) -> object:
-    if value is None or value == "default" or isinstance(value, RateLimit):
-        return value
-    raise InvalidRequestError(f"{what} must be a RateLimit or None, not {value!r}")
+def _checked(settings: Mapping[str, object]) -> dict[str, Any]:
+    return {name: _CALL_SETTINGS[name](value, name) for name, value in settings.items()}
+
+
+def _limits(
+    rate_limit: object, deployment_rate_limit: object, max_waiting: object
+) -> Callable[[Dialect], ServerLimits]:
+    """Check the limits that the user has set. What is "default" is as the dialect has it."""
+    for name, limit in {"rate_limit": rate_limit, "deployment_rate_limit": deployment_rate_limit}.items():
+        if not (limit is None or limit == "default" or isinstance(limit, RateLimit)):
+            raise InvalidRequestError(f"{name} must be a RateLimit or None, not {limit!r}")
+    if max_waiting not in {None, "default"}:
+        arguments.integer(max_waiting, "max_waiting", minimum=1)
+
+    def of(dialect: Dialect) -> ServerLimits:
+        return ServerLimits(
+            rate_limit=_given_or(rate_limit, dialect.rate_limit),
+            lanes={Lane.DEPLOYMENTS: _given_or(deployment_rate_limit, dialect.deployment_rate_limit)},
+            max_waiting=_given_or(max_waiting, dialect.max_waiting),
+        )
+
+    return of
+
+
+def _given_or(given: Any, default: Any) -> Any:
+    return default if given == "default" else given
 
 
 def _tls(context: object) -> tls.SSLContext | None:

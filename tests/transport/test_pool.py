@@ -13,9 +13,8 @@ from tests.servers import until
 from trmm_async import TRMM, InvalidRequestError, RateLimit, RateLimitedError, ServerError
 from trmm_async.calls import Call, Lane, ignore_answer
 from trmm_async.pacing import WindowLimiter
-from trmm_async.retry import RetryPolicy
 from trmm_async.testing import Simulator
-from trmm_async.transport import Server, Transport
+from trmm_async.transport import CallSettings, Pool, Server, ServerLimits, Transport
 
 
 class TestLimits:
@@ -113,6 +112,11 @@ async def create_deployment(trmm: TRMM, server: Simulator) -> None:
     await trmm.deployments.create(client=34, site=41, expires=expires, arch="amd64")
 
 
+def made(url: str, limits: ServerLimits, settings: CallSettings) -> Transport:
+    server = Server(base_url=url, api_key=KEY)
+    return Transport(server, Pool(server, limits), settings)
+
+
 class TestWorkers:
     """On a stock server a call that waits for an agent holds a worker of the server."""
 
@@ -130,7 +134,7 @@ class TestWorkers:
             return True
 
         async with peer(handle) as server:
-            transport = Transport(Server(base_url=server.url, api_key=KEY), rate_limit=None, max_waiting=2)
+            transport = made(server.url, ServerLimits(max_waiting=2), CallSettings())
             calls = [asyncio.create_task(transport.send(self.waiting(number))) for number in range(5)]
             await server.received(2)
             # Others are not held back by those that wait.
@@ -146,10 +150,7 @@ class TestWorkers:
 
     async def test_one_that_failed_gives_its_place_back(self) -> None:
         async with peer(always(status(500))) as server:
-            policy = RetryPolicy(retries=0)
-            transport = Transport(
-                Server(base_url=server.url, api_key=KEY), rate_limit=None, max_waiting=1, policy=policy
-            )
+            transport = made(server.url, ServerLimits(max_waiting=1), CallSettings(retries=0))
             for _ in range(3):
                 with pytest.raises(ServerError):
                     await asyncio.wait_for(transport.send(self.waiting(1)), 5)

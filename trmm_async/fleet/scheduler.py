@@ -66,7 +66,7 @@ class Scheduler(Generic[T]):
         self._watch: asyncio.Task[None] | None = None
         self._shared: SharedRun[T] | None = None
         if journal is not None and journal.shared is not None and isinstance(queue.source, SharedTargets):
-            longest = plan.work.longest + api.transport.timeout
+            longest = plan.work.longest + api.transport.settings.timeout
             self._shared = SharedRun(
                 journal, journal.shared, queue.source, outcomes, control, self._parked, patience=longest
             )

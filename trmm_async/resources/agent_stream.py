@@ -75,8 +75,8 @@ class AgentStream:
                     held = 0
                     for agent in batch:
                         yield agent
-                if held > transport.max_answer:
-                    fault = body.too_large(transport.max_answer, head)
+                if held > transport.settings.max_answer:
+                    fault = body.too_large(transport.settings.max_answer, head)
                     break
             else:
                 for agent in rows.finish():

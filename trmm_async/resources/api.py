@@ -49,7 +49,7 @@ class Api:
 
     def through(self, transport: Transport) -> "Api":
         """The same server, through a view of the transport with other settings."""
-        dialer = self.dialer.within(transport.timeout)
+        dialer = self.dialer.within(transport.settings.timeout)
         api = Api(transport, dialer, self.resolver, self.poller, self.tokens, self.commands)
         api.shared_poller = self.shared_poller
         return api

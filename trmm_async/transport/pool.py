@@ -8,8 +8,8 @@ import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping
 from contextlib import nullcontext, suppress
+from dataclasses import dataclass, field
 from http.cookies import BaseCookie, SimpleCookie
-from types import MappingProxyType
 from typing import Any, Final
 
 import aiohttp
@@ -26,7 +26,7 @@ from trmm_async.transport.deadlines import Deadlines
 from trmm_async.transport.server import Server
 from trmm_async.transport.tracing import CallTrace, WaitTracker
 
-__all__ = ["Pool"]
+__all__ = ["Pool", "ServerLimits"]
 
 
 class _NoCookies(aiohttp.DummyCookieJar):
@@ -37,6 +37,21 @@ class _NoCookies(aiohttp.DummyCookieJar):
     def filter_cookies(self, request_url: URL) -> "BaseCookie[str]":
         del request_url
         return self._none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerLimits:
+    """How much the server may be asked; None is no limit.
+
+    Attributes:
+        rate_limit: counts all requests.
+        lanes: further limits, each of which counts the calls of its lane.
+        max_waiting: how many calls may hold a worker of the server at once (`Lane.WORKERS`).
+    """
+
+    rate_limit: RateLimit | None = None
+    lanes: Mapping[Lane, RateLimit | None] = field(default_factory=dict)
+    max_waiting: int | None = None
 
 
 class Pool:
@@ -55,25 +70,22 @@ class Pool:
     def __init__(
         self,
         server: Server,
+        limits: ServerLimits,
         *,
-        rate_limit: RateLimit | None,
-        lanes: Mapping[Lane, RateLimit | None] = MappingProxyType({}),
-        max_waiting: int | None = None,
         limiters: LimiterFactory | None = None,
         max_connections: int = 100,
         session: aiohttp.ClientSession | None = None,
-        observers: Observers | None = None,
     ) -> None:
         self._server = server
         self._limiters: LimiterFactory = limiters or LocalLimiters()
-        self.limiter: Limiter = self._limiters.limiter(None, rate_limit)
+        self.limiter: Limiter = self._limiters.limiter(None, limits.rate_limit)
         self._lanes: dict[Lane, Limiter] = {}
         self._workers: tuple[int, WorkerPool] | None = None
-        self.adopt(rate_limit=rate_limit, lanes=lanes, max_waiting=max_waiting)
+        self.adopt(limits)
         self.waiters: deque[asyncio.Future[None]] = deque()
         self.max_connections: int = max_connections
         self.deadlines: Deadlines = Deadlines()
-        self.observers: Observers = observers or Observers()
+        self.observers: Observers = Observers()
         self.waits: WaitTracker = WaitTracker(self.observers, server.scrub)
         self._session = session
         self._session_is_ours = session is None
@@ -153,20 +165,20 @@ class Pool:
 
     # -- limits ----------------------------------------------------------------------------------------------
 
-    def adopt(
-        self, *, rate_limit: RateLimit | None, lanes: Mapping[Lane, RateLimit | None], max_waiting: int | None
-    ) -> None:
+    def adopt(self, limits: ServerLimits) -> None:
         """Keep to these limits from now on. A limit that stays the same keeps what it has counted.
 
-        Calls that already wait under a limit that changes go on waiting under the old one. At most
-        `max_waiting` calls hold a worker of the server at once (`Lane.WORKERS`); None is no limit.
+        Calls that already wait under a limit that changes go on waiting under the old one.
         """
-        self.limiter = self._kept(None, self.limiter, rate_limit)
-        self._lanes = {lane: self._kept(lane, self._lanes.get(lane), limit) for lane, limit in lanes.items()}
-        if max_waiting is None:
+        most = limits.max_waiting
+        self.limiter = self._kept(None, self.limiter, limits.rate_limit)
+        self._lanes = {
+            lane: self._kept(lane, self._lanes.get(lane), limit) for lane, limit in limits.lanes.items()
+        }
+        if most is None:
             self._workers = None
-        elif self._workers is None or self._workers[0] != max_waiting:
-            self._workers = max_waiting, self._limiters.workers(max_waiting)
+        elif self._workers is None or self._workers[0] != most:
+            self._workers = most, self._limiters.workers(most)
 
     def _kept(self, lane: Lane | None, limiter: Limiter | None, limit: RateLimit | None) -> Limiter:
         if limiter is not None and limiter.limit == limit:

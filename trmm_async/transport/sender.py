@@ -13,7 +13,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from types import MappingProxyType
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode, urlsplit
 
@@ -22,13 +21,12 @@ import msgspec
 from multidict import CIMultiDict
 from yarl import URL
 
-from trmm_async.admission import LimiterFactory, Slot, WorkerLease, give_back
+from trmm_async.admission import Slot, WorkerLease, give_back
 from trmm_async.answers import error_for, failure
-from trmm_async.calls import Call, Lane, ignore_answer
+from trmm_async.calls import Call, ignore_answer
 from trmm_async.codec import http_date, shifted
 from trmm_async.errors import ConnectionFailedError, TRMMError
 from trmm_async.hidden import HiddenBytes
-from trmm_async.limits import RateLimit
 from trmm_async.observing import Observers, Stats
 from trmm_async.retry import Again, Meaning, NoReply, Reply, RetryPolicy, Stage, Tries
 from trmm_async.transport.attempt import CallAttempt, PendingCall
@@ -50,7 +48,7 @@ from trmm_async.transport.raw import RawResponse
 from trmm_async.transport.server import Server, check_hop, next_hop
 from trmm_async.transport.tracing import HTTP, CallTrace
 
-__all__ = ["Transport"]
+__all__ = ["CallSettings", "Transport"]
 
 T = TypeVar("T")
 
@@ -77,51 +75,42 @@ class _Opened:
             self.trace.ended(error)
 
 
+@dataclass(frozen=True, slots=True)
+class CallSettings(RetryPolicy):
+    """What a view of a client may have otherwise: how a call is retried, how long and large it may be.
+
+    Attributes:
+        timeout: seconds that an attempt may take.
+        max_answer: how many bytes of one answer may be held in memory at once.
+    """
+
+    timeout: float = 30.0
+    max_answer: int = 1 << 28
+
+
 class Transport:
     """One server's connections, limits and rules. Belongs to the event loop that first uses it."""
 
     def __init__(
         self,
         server: Server,
+        pool: Pool,
+        settings: CallSettings,
         *,
-        rate_limit: RateLimit | None,
-        lanes: Mapping[Lane, RateLimit | None] = MappingProxyType({}),
-        max_waiting: int | None = None,
-        limiters: LimiterFactory | None = None,
-        max_connections: int = 100,
-        timeout: float = 30.0,
-        max_answer: int = 1 << 28,
-        policy: RetryPolicy | None = None,
-        session: aiohttp.ClientSession | None = None,
-        observers: Observers | None = None,
-        pool: Pool | None = None,
         jitter: Callable[[], float] = random.random,
-        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.server = server
+        self.settings = settings
         self._root = URL(server.base_url, encoded=True)
         self._prefix = self._root.raw_path.rstrip("/")
         self._source = server.source
         self._write_headers()
         # A compressed file has no Content-Length, and so no length that could be shown or checked.
         self._file_headers = CIMultiDict({"Accept-Encoding": "identity"})
-        self._pool = pool or Pool(
-            server,
-            rate_limit=rate_limit,
-            lanes=lanes,
-            max_waiting=max_waiting,
-            limiters=limiters,
-            max_connections=max_connections,
-            session=session,
-            observers=observers,
-        )
-        self.observers: Observers = self._pool.observers
-        self._deadlines = self._pool.deadlines
-        self._timeout = timeout
-        self._max_answer = max_answer
-        self._policy = policy or RetryPolicy()
+        self._pool = pool
+        self.observers: Observers = pool.observers
+        self._deadlines = pool.deadlines
         self._jitter = jitter
-        self._now = now
         self._dated = "", 0.0
 
     def __repr__(self) -> str:
@@ -133,39 +122,9 @@ class Transport:
         self._headers = CIMultiDict({**self.server.headers, "Accept-Encoding": "gzip"})
         self._json_headers = CIMultiDict({**self._headers, "Content-Type": "application/json"})
 
-    def view(
-        self,
-        *,
-        timeout: float | None = None,
-        retries: int | None = None,
-        patience: float | None = None,
-        max_answer: int | None = None,
-    ) -> "Transport":
-        """A transport with the same connections and limits, and other settings. None keeps a setting."""
-        policy = self._policy
-        return Transport(
-            self.server,
-            rate_limit=None,
-            pool=self._pool,
-            timeout=self._timeout if timeout is None else timeout,
-            max_answer=self._max_answer if max_answer is None else max_answer,
-            policy=RetryPolicy(
-                policy.retries if retries is None else retries,
-                policy.patience if patience is None else patience,
-            ),
-            jitter=self._jitter,
-            now=self._now,
-        )
-
-    @property
-    def max_answer(self) -> int:
-        """How many bytes of one answer may be held in memory at once."""
-        return self._max_answer
-
-    @property
-    def timeout(self) -> float:
-        """Seconds that an attempt may take."""
-        return self._timeout
+    def view(self, settings: CallSettings) -> "Transport":
+        """A transport with the same connections and limits, and other settings."""
+        return Transport(self.server, self._pool, settings, jitter=self._jitter)
 
     @property
     def state(self) -> str:
@@ -188,12 +147,6 @@ class Transport:
             ClosedError: the client is closed, or belongs to another event loop.
         """
         self._pool.check_open()
-
-    def adopt(
-        self, *, rate_limit: RateLimit | None, lanes: Mapping[Lane, RateLimit | None], max_waiting: int | None
-    ) -> None:
-        """Keep to these limits from now on. A limit that stays the same keeps what it has counted."""
-        self._pool.adopt(rate_limit=rate_limit, lanes=lanes, max_waiting=max_waiting)
 
     def server_time(self) -> datetime | None:
         """The server's time by the `Date` of its last answer, to the second; None without one."""
@@ -252,7 +205,7 @@ class Transport:
             response: aiohttp.ClientResponse | None
             body: bytes | None
             try:
-                with self._deadlines.within(self._timeout + (call.answers_within or 0.0)):
+                with self._deadlines.within(self.settings.timeout + (call.answers_within or 0.0)):
                     with attempt:
                         response = await self._ask(call, attempt, self._url(call), self._headers)
                     attempt.head = response.status, response.headers
@@ -263,11 +216,11 @@ class Transport:
                             if not 200 <= response.status < 300:
                                 body = await beginning(response)
                             elif rows := getattr(call.decode, "rows", None):
-                                return await download(response, call, rows, self._max_answer)
+                                return await download(response, call, rows, self.settings.max_answer)
                             else:
-                                body = await whole(response, self._max_answer)
+                                body = await whole(response, self.settings.max_answer)
                 if 200 <= response.status < 300:
-                    return decoded(response, call, body, self._max_answer)
+                    return decoded(response, call, body, self.settings.max_answer)
                 result = Reply(response.status, response.headers, body)
             except UnreadableError as error:
                 result = error.fault
@@ -339,7 +292,7 @@ class Transport:
 
     def error(self, call: Call[Any], fault: NoReply) -> Exception:
         """The error for a fault that was found while reading an open body."""
-        tries = Tries(call.replay, self._policy)
+        tries = Tries(call.replay, self.settings)
         return failure(call, fault, Meaning.FAILED, tries, self.server.scrub)
 
     @asynccontextmanager
@@ -383,12 +336,12 @@ class Transport:
         call, pool, trace = pending.call, self._pool, pending.trace
         tries = pending.tries = pending.tries or Tries(
             call.replay,
-            self._policy,
+            self.settings,
             gone_is_done=call.gone_is_done,
             definite=call.definite,
             jitter=self._jitter,
         )
-        verdict = tries.judge(result, self._now())
+        verdict = tries.judge(result, datetime.now(UTC))
         status = result.status if isinstance(result, Reply) else None
         pool.refused += status == 429
         if trace is not None:
@@ -427,8 +380,8 @@ class Transport:
         self, pending: PendingCall, url: URL, headers: Mapping[str, str], *, redirects: bool
     ) -> _Opened:
         call = pending.call
-        slowest = self._timeout + (call.answers_within or 0.0)
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._timeout, sock_read=slowest)
+        slowest = self.settings.timeout + (call.answers_within or 0.0)
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self.settings.timeout, sock_read=slowest)
         is_keyed = self._source is not None and "X-API-KEY" in headers
         pending.key = self._key if is_keyed else None
         while True:
@@ -439,8 +392,8 @@ class Transport:
             try:
                 with attempt:
                     response = await self._ask(call, attempt, url, headers, timeout=timeout)
-                if slowest > self._timeout:
-                    expect_more_within(response, self._timeout)
+                if slowest > self.settings.timeout:
+                    expect_more_within(response, self.settings.timeout)
                 elsewhere = redirects and 300 <= response.status < 400 and "Location" in response.headers
                 if elsewhere or 200 <= response.status < 300:
                     opened = True
