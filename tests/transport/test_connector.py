@@ -33,6 +33,16 @@ class TestKeepAlive:
                 await self.idle(0.99 + step / 4000)
             assert len(server.requests) == 80
 
+    async def test_a_late_look_at_an_idle_connection_proves_no_more_than_one_in_time(self) -> None:
+        async with peer(always(RESULT)) as server, client(server.url) as trmm:
+            # The first is set aside, idle for 1 s, and looked at 0.05 s later: in truth 1.9 s later.
+            for idle in (0, 1, 1.9, 1.2):
+                skip(idle)
+                await asyncio.sleep(0)
+                await trmm.agents.run_script("a", 1)
+            # What was idle for 1.9 s is trusted for half of it.
+            assert server.connections == 4
+
     async def test_reads_in_between_change_nothing(self) -> None:
         async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
             writer.write(RESULT if request.method == "POST" else answer(b"[]"))

@@ -322,11 +322,15 @@ class _Scout:
         self._trust = trust
         self._loop = loop
         self._done = done
-        self._timer = loop.call_later(_FIRST_LOOK, self._look)
+        self._look_in(_FIRST_LOOK)
 
     def cancel(self) -> None:
         self._timer.cancel()
         self._connection.close()
+
+    def _look_in(self, seconds: float) -> None:
+        self._planned = self._loop.time() - self._since + seconds
+        self._timer = self._loop.call_later(seconds, self._look)
 
     def _look(self) -> None:
         idle = self._loop.time() - self._since
@@ -335,11 +339,11 @@ class _Scout:
             self._connection.close()
             self._done()
             return
-        self._trust.survived(idle)
+        # A late look proves no more than one in time: that the server has closed it meanwhile may not have
+        # arrived yet, for example where the whole machine stood still.
+        self._trust.survived(min(idle, self._planned))
         if idle < self._trust.enough:
-            self._timer = self._loop.call_later(
-                min(max(idle, _FIRST_LOOK), self._trust.enough - idle), self._look
-            )
+            self._look_in(min(max(idle, _FIRST_LOOK), self._trust.enough - idle))
             return
         self._connection.release()
         # To `release`, the connection is idle since now; to the server it is so since then.
