@@ -5,7 +5,9 @@ import gc
 import logging
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Generator, Iterator
+from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -42,24 +44,25 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def no_fork_is_left() -> Iterator[None]:
-    yield
+def pytest_sessionfinish() -> None:
     end_all()
 
 
-@pytest.fixture(autouse=True)
-def nothing_is_left(request: pytest.FixtureRequest) -> None:
-    """Set up before all other fixtures of an asynchronous test, so torn down after them."""
-    if request.node.get_closest_marker("asyncio") is not None:
-        request.getfixturevalue("no_task_is_left")
+# Hooks, since a fixture that every test has costs each of them as much as an empty test does.
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
+    value = yield
+    if isinstance(value, asyncio.Runner):
+        # When all other fixtures of the test are gone, and its loop is not.
+        fixturedef.addfinalizer(partial(no_task_is_left, value))
+    return value
 
 
-@pytest.fixture
-async def no_task_is_left() -> AsyncIterator[None]:
-    yield
-    left = asyncio.all_tasks() - {asyncio.current_task()}
-    assert not left, f"tasks left behind: {left}"
+def no_task_is_left(runner: asyncio.Runner) -> None:
+    if asyncio.all_tasks(runner.get_loop()):
+        runner.run(asyncio.sleep(0))  # what was cancelled last ends now
+        left = asyncio.all_tasks(runner.get_loop())
+        assert not left, f"tasks left behind: {left}"
 
 
 @pytest.fixture
