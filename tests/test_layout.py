@@ -50,15 +50,6 @@ TESTED_BY_OTHERS: Final = """
     resources/snapshots
     script_runs/commands script_runs/tracked
     stream/arrivals stream/reader_position stream/runs stream/settings stream/snapshots stream/sockets
-    testing/stock/database
-    testing/stock/interval testing/stock/machines testing/stock/models
-    testing/stock/registry testing/stock/setup_rows
-    testing/stock/table testing/stock/upkeep
-    transport/hooks transport/inflate
-    testing/stock/database
-    testing/stock/interval testing/stock/machines testing/stock/models
-    testing/stock/registry testing/stock/setup_rows
-    testing/stock/table testing/stock/upkeep
     transport/hooks transport/inflate
     webhooks/delivery
 """

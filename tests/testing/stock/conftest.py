@@ -7,6 +7,7 @@ import pytest
 from tests.testing.kit import Clock, Http
 from trmm_async.testing import Simulator
 
+from .asking import Views
 from .lines import Line
 
 if TYPE_CHECKING:
@@ -36,3 +37,9 @@ async def line(server: Simulator, session: aiohttp.ClientSession) -> Line:
 @pytest.fixture
 def jade(server: Simulator) -> str:
     return server.agent_ids[0]
+
+
+@pytest.fixture
+def views(clock: Clock) -> Views:
+    """The views of a stock server with two agents, which never wait."""
+    return Views(Simulator(dialect="stock", agents=2, clock=clock, script_seconds=0.0, offline_hold=0.0))

@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.testing.kit import eventually
+from trmm_async.testing.ledger import Run
+from trmm_async.testing.stock.dispatch import command_text, script_text
 
 from .orders import command, run
 
@@ -59,3 +63,23 @@ async def test_a_deleted_agents_run_reports_to_nobody(server: Simulator, http: H
     assert (await http("DELETE", f"/agents/{jade}/")).status == 200
     await eventually(lambda: server.runs[0].finished)
     assert server.world.journal.history == {}
+
+
+@pytest.mark.parametrize(
+    ("out", "err", "windows", "linux"),
+    [
+        ("out", "err", "err", "out\nerr"),
+        ("out", "", "out", "out"),
+        ("", "err", "err", "\nerr"),
+        ("", "", "", ""),
+    ],
+)
+def test_what_becomes_of_two_outputs(out: str, err: str, windows: str, linux: str) -> None:
+    run = Run(agent_id="a", script=1, stdout=out, stderr=err)
+    assert command_text(run, "windows") == windows
+    assert command_text(run, "linux") == command_text(run, "darwin") == linux
+    assert script_text(run) == out + err
+
+
+def test_a_word_of_the_server_is_told_as_it_is() -> None:
+    assert [script_text(word) for word in ("timeout", "natsdown")] == ["timeout", "natsdown"]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.testing.kit import eventually
+from trmm_async.testing.stock.losses import Losses
 
 from .lines import Line, frame, output, until_done
 
@@ -54,3 +55,23 @@ async def test_clearing_the_faults_ends_the_losses_too(server: Simulator, line: 
 async def test_a_loss_of_nothing_is_a_mistake(server: Simulator) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         server.lose_frames(0)
+
+
+def test_the_first_that_matches_loses_a_frame_and_no_other_counts_it() -> None:
+    losses = Losses()
+    first, second = losses.add(lambda frame: "output" in frame, 1), losses.add(lambda _: True, None)
+    lost = [losses.take(frame) for frame in ({"cmd_id": "x"}, {"output": "a"}, {"output": "b"})]
+    assert lost == [True, True, True]
+    assert (first.hits, first.over, second.hits, second.over) == (1, True, 2, False)
+
+
+def test_one_that_is_removed_loses_nothing_more() -> None:
+    losses = Losses()
+    loss = losses.add(lambda _: True, None)
+    assert losses.take({})
+    loss.remove()
+    assert not losses.take({})
+    assert loss.hits == 1
+    losses.add(lambda _: True, None)
+    losses.clear()
+    assert not losses.take({})

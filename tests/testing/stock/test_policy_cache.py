@@ -11,6 +11,7 @@ import pytest
 
 from tests.servers import stock
 from trmm_async import PingCheck
+from trmm_async.testing.stock.policy_cache import PolicyCache
 
 if TYPE_CHECKING:
     from trmm_async import TRMM
@@ -107,3 +108,32 @@ async def test_that_a_check_is_overridden_shows_from_the_second_read_on() -> Non
             rows = await trmm.request("GET", f"/agents/{agent}/checks/")
             seen += [row["overridden_by_policy"] for row in rows if row["id"] == mine.id]
         assert seen == [False, True]
+
+
+def test_what_is_kept_is_made_anew_after_ten_minutes_or_where_it_was_forgotten() -> None:
+    clock = _Clock()
+    made: list[str] = []
+    cache = PolicyCache(clock)
+
+    def age(name: str) -> int:
+        """How often what is kept under this name had to be made."""
+
+        def make() -> list[dict[str, object]]:
+            made.append(name)
+            return []
+
+        cache.get(name, make)
+        return made.count(name)
+
+    names = ("site_1_checks", "agent_a_checks", "agent_a_tasks")
+    assert [age(name) for name in names * 2] == [1, 1, 1] * 2
+    cache.forget("agent_*_checks")
+    assert [age(name) for name in names] == [1, 2, 1]
+    cache.forget("site_*_tasks", "agent_b_checks")
+    assert [age(name) for name in names] == [1, 2, 1]
+    clock.now += 599
+    assert [age(name) for name in names] == [1, 2, 1]
+    clock.now += 1
+    assert [age(name) for name in names] == [2, 3, 2]
+    cache.forget_all()
+    assert [age(name) for name in names] == [3, 4, 3]

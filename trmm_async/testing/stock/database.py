@@ -161,8 +161,10 @@ class StockDatabase:
 
     def new_check(self, values: Row, user: str) -> Row:
         """Add a check that somebody made; it has not run yet."""
-        row = self._file(self.checks.add(values, user))
-        self.check_changed(row)
+        row = self.checks.add(values, user)
+        if (owner := self.agent_of(row)) is not None:
+            self.checks_of(owner)  # those that the world has are older, looked at or not
+        self.check_changed(self._file(row))
         return row
 
     def check_changed(self, row: Row) -> None:
