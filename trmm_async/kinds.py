@@ -308,7 +308,7 @@ class Task(Noun, frozen=True, kw_only=True, gc=False):
     name: str = ""
     """The name."""
     agent_id: str | None = None
-    """The agent that has it; None for a policy's."""
+    """The agent that has it; None for a policy's, or if the key may not see the agent."""
     script: int | None = None
     """The script, by id."""
     schedule: str | None = None

@@ -71,6 +71,8 @@ async def test_all_checks_as_they_are_set_up_come_in_one_call() -> None:
         assert one == await trmm.checks.get(one.id)
         with server.restrict("can_list_agents"):
             assert {one.agent_id for one in await trmm.checks.everywhere()} == {None}
+            (on_agent, *_) = [check for check in everywhere if check.agent_id is not None]
+            assert (await trmm.checks.get(on_agent.id)).agent_id is None
 
 
 # -- against recordings, without a server --------------------------------------------------------------------

@@ -32,6 +32,10 @@ class TestTasks:
             await trmm.tasks.update(made, enabled=False, name=" renamed ")
             task = await trmm.tasks.get(made.id)
             assert (task.enabled, task.name) == (False, "renamed")
+            with server.restrict("can_list_agents"):
+                assert (await trmm.tasks.get(made)).agent_id is None
+                assert {one.agent_id for one in await trmm.tasks.list()} == {None}
+                assert made.id in [one.id for one in await trmm.tasks.list(agent=agent_id) if one.agent_id]
             await trmm.tasks.delete(made)
             with pytest.raises(NotFoundError):
                 await trmm.tasks.get(made)

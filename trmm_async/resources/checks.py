@@ -7,7 +7,7 @@ import msgspec
 
 from trmm_async import arguments
 from trmm_async.calls import Call, Steps, plan
-from trmm_async.dialects.stock.agents import agent_ids_by_key, agent_ids_if_allowed, results_on_agents
+from trmm_async.dialects.stock.agents import agent_ids_if_allowed, results_on_agents
 from trmm_async.dialects.stock.checks import (
     ALL_DETAILS,
     CheckDetails,
@@ -161,7 +161,8 @@ class Checks(Resource):
     async def get(self, check: int | Check) -> CheckDetails:
         """Get the settings of one check of an agent or a policy; a stock server only.
 
-        Its result is in `list(agent=…)`; the results of a policy's check are in `results`.
+        Its result is in `list(agent=…)`; the results of a policy's check are in `results`. `agent_id` is None
+        if the key may not list agents.
 
         Raises:
             NotFoundError: there is no such check.
@@ -256,7 +257,8 @@ class Checks(Resource):
     async def results(self, check: int | Check | CheckDetails) -> list[CheckOnAgent]:
         """List the results of a policy's check on each agent; a stock server only.
 
-        The list is empty if the check has not run on any agent yet.
+        The list is empty if the check has not run on any agent yet. `agent_id` is None if the key may not
+        list agents.
 
         Raises:
             NotFoundError: there is no such check.
@@ -455,7 +457,7 @@ def _with_agent(get: Call[tuple[CheckDetails, int | None]]) -> Steps[CheckDetail
     details, key = yield from get
     if key is None:
         return details
-    ids = yield from agent_ids_by_key()
+    ids = yield from agent_ids_if_allowed()
     return msgspec.structs.replace(details, agent_id=ids.get(key))
 
 

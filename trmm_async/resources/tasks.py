@@ -12,10 +12,10 @@ from trmm_async.calls import Call, Plan, Steps, plan
 from trmm_async.cron import cron_expression
 from trmm_async.dialects import TaskOrder
 from trmm_async.dialects.base import float_of
-from trmm_async.dialects.stock.agents import agent_ids_by_key, results_on_agents
+from trmm_async.dialects.stock.agents import agent_ids_if_allowed, results_on_agents
 from trmm_async.dialects.stock.creation import make
-from trmm_async.dialects.stock.dialect import TASKS_OF, Everyone
-from trmm_async.dialects.stock.endpoint import Sent, delete, put, read, read_as, send
+from trmm_async.dialects.stock.dialect import tasks_on
+from trmm_async.dialects.stock.endpoint import Sent, delete, put, read, send
 from trmm_async.dialects.stock.task_lookups import (
     look_at_new,
     look_at_schedule_of,
@@ -23,7 +23,7 @@ from trmm_async.dialects.stock.task_lookups import (
     scripts_of,
 )
 from trmm_async.dialects.stock.task_orders import TASK_SETTINGS, schedule_body
-from trmm_async.dialects.stock.tasks import Owner, task_of, tasks_of
+from trmm_async.dialects.stock.tasks import Owner, task_of
 from trmm_async.errors import InvalidRequestError
 from trmm_async.kinds import Task, TaskAction, TaskSchedule
 from trmm_async.models import Agent, Moment, Noun, no_extra
@@ -130,7 +130,8 @@ class Tasks(Resource):
     async def results(self, task: int | Task) -> list[TaskOnAgent]:
         """List the results of a policy's task on each agent; a stock server only.
 
-        The list is empty if the task is not a policy's, or if no agent has it.
+        The list is empty if the task is not a policy's, or if no agent has it. `agent_id` is None if the key
+        may not list agents.
 
         Raises:
             NotFoundError: there is no such task.
@@ -141,7 +142,8 @@ class Tasks(Resource):
     async def list(self, *, agent: str | Agent | None = None) -> list[Task]:
         """List the automated tasks of one agent, or of all agents.
 
-        The `status` of a stock server's task is only in the list of one agent.
+        The `status` of a stock server's task is only in the list of one agent. In that of all agents,
+        `agent_id` is None if the key may not list agents.
         """
         agent_id = None if agent is None else arguments.agent_id(agent)
         return await self._api.send(lambda dialect: dialect.list_tasks(agent_id))
@@ -207,7 +209,7 @@ class Tasks(Resource):
         body = {**_timing(schedule), **arguments.settings(given, TASK_SETTINGS, SET_UP.name)}
         if agent is not None:
             body["agent"] = agent_id = arguments.agent_id(agent)
-            listing = read_as(TASKS_OF.call(agent_id), tasks_of(Everyone(agent_id)))
+            listing = tasks_on(agent_id)
         else:
             body["policy"] = policy_id = arguments.object_id(policy, "policy")
             listing = OF_POLICY.call(policy_id)
@@ -217,6 +219,8 @@ class Tasks(Resource):
 
     async def get(self, task: int | Task) -> Task:
         """Get one task, without the `status` of its last run; a stock server only.
+
+        `agent_id` is None if the key may not list agents.
 
         Raises:
             NotFoundError: there is no such task.
@@ -356,7 +360,7 @@ def with_agent(get: Call[tuple[Task, Owner]]) -> Steps[Task]:
     task, owner = yield from get
     if owner.agent is None:
         return task
-    ids = yield from agent_ids_by_key()
+    ids = yield from agent_ids_if_allowed()
     return msgspec.structs.replace(task, agent_id=ids.get(owner.agent))
 
 

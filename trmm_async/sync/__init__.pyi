@@ -1138,7 +1138,8 @@ class Checks:
     def get(self, check: int | Check) -> CheckDetails:
         """Get the settings of one check of an agent or a policy; a stock server only.
 
-        Its result is in `list(agent=…)`; the results of a policy's check are in `results`.
+        Its result is in `list(agent=…)`; the results of a policy's check are in `results`. `agent_id` is None
+        if the key may not list agents.
 
         Raises:
             NotFoundError: there is no such check.
@@ -1207,7 +1208,8 @@ class Checks:
     def results(self, check: int | Check | CheckDetails) -> list[CheckOnAgent]:
         """List the results of a policy's check on each agent; a stock server only.
 
-        The list is empty if the check has not run on any agent yet.
+        The list is empty if the check has not run on any agent yet. `agent_id` is None if the key may not
+        list agents.
 
         Raises:
             NotFoundError: there is no such check.
@@ -1307,7 +1309,8 @@ class Tasks:
     def results(self, task: int | Task) -> list[TaskOnAgent]:
         """List the results of a policy's task on each agent; a stock server only.
 
-        The list is empty if the task is not a policy's, or if no agent has it.
+        The list is empty if the task is not a policy's, or if no agent has it. `agent_id` is None if the key
+        may not list agents.
 
         Raises:
             NotFoundError: there is no such task.
@@ -1350,6 +1353,8 @@ class Tasks:
 
     def get(self, task: int | Task) -> Task:
         """Get one task, without the `status` of its last run; a stock server only.
+
+        `agent_id` is None if the key may not list agents.
 
         Raises:
             NotFoundError: there is no such task.
@@ -1412,7 +1417,8 @@ class Tasks:
     def list(self, *, agent: str | Agent | None=None) -> list[Task]:
         """List the automated tasks of one agent, or of all agents.
 
-        The `status` of a stock server's task is only in the list of one agent.
+        The `status` of a stock server's task is only in the list of one agent. In that of all agents,
+        `agent_id` is None if the key may not list agents.
         """
 
 class Alerts:

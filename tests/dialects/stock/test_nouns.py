@@ -143,11 +143,15 @@ class TestTheOthers:
             assert (check.id, check.agent_id, check.name) == (sent["id"], agent_id, sent["readable_desc"])
             assert (check.status, check.result_id) == (result.get("status", "pending"), result.get("id"))
 
-    @pytest.mark.parametrize(("agent", "name"), [(None, "tasks_list_all"), (AGENT, "tasks_agent")])
-    def test_tasks(self, agent: str | None, name: str) -> None:
-        short = json.dumps([{"id": 1, "agent_id": AGENT}]).encode()
-        calls, tasks = follow(STOCK.list_tasks(agent), short, recording(name).answer)
-        asks_as_recorded(calls[1], name)
+    @pytest.mark.parametrize("name", ["tasks_list_all", "tasks_agent"])
+    def test_tasks(self, name: str) -> None:
+        if name == "tasks_agent":
+            call = one(STOCK.list_tasks(AGENT))
+            tasks = call.decode(recording(name).answer)
+        else:
+            short = json.dumps([{"id": 1, "agent_id": AGENT}]).encode()
+            (_, call), tasks = follow(STOCK.list_tasks(), short, recording(name).answer)
+        asks_as_recorded(call, name)
         for task, sent in zip(tasks, recording(name).body, strict=True):
             assert (task.id, task.name, task.task_type) == (sent["id"], sent["name"], sent["task_type"])
             assert task.agent_id == (AGENT if sent["agent"] == 1 else None)

@@ -167,6 +167,9 @@ async def test_its_checks_and_tasks_run_on_all_that_it_reaches() -> None:
 
         (pending,) = await trmm.tasks.results(task)
         assert (pending.agent_id, pending.status) == (agent.agent_id, "pending")
+        with server.restrict("can_list_agents"):
+            for results in (await trmm.checks.results(check), await trmm.tasks.results(task)):
+                assert [(one.agent_id, one.hostname) for one in results] == [(None, agent.hostname)]
         await trmm.tasks.run_everywhere(task)
         assert [run.agent_id for run in server.runs_of(agent.agent_id)] == [agent.agent_id]
         for look in (trmm.tasks.run_everywhere, trmm.tasks.results, trmm.checks.results):

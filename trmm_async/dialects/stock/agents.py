@@ -299,9 +299,9 @@ _BY_KEY: Final[codec.ListDecoder[Mapping[int, str]]] = codec.listed(
 )
 
 
-def agent_ids_if_allowed(rows: Sized) -> Steps[Mapping[int, str]]:
-    """The same, for these rows; empty if there are no rows, or if the key may not list agents."""
-    if rows:
+def agent_ids_if_allowed(rows: Sized | None = None) -> Steps[Mapping[int, str]]:
+    """The same; empty if there are no `rows` that need it, or if the key may not list agents."""
+    if rows is None or rows:
         with suppress(PermissionDeniedError):
             return (yield from agent_ids_by_key())
     return {}
@@ -318,7 +318,7 @@ def results_on_agents(kind: type[T], results: Call[list[Any]], get: Call[Any]) -
     if not rows:
         yield from look_up(get)
         return []
-    ids = yield from agent_ids_by_key()
+    ids = yield from agent_ids_if_allowed()
     fields = kind.__struct_fields__
     return [
         kind(**{name: getattr(row, name) for name in fields} | {"agent_id": ids.get(row.agent)})

@@ -35,7 +35,7 @@ from trmm_async.dialects.stock.agents import (
     SHORT,
     Places,
     ShortAgent,
-    agent_ids_by_key,
+    agent_ids_if_allowed,
     listed_agents,
 )
 from trmm_async.dialects.stock.creation import make
@@ -250,16 +250,13 @@ class Stock:
     def list_checks(self, agent_id: str) -> Call[list[Check]]:
         return read_as(CHECKS.call(agent_id), checks_of(agent_id))
 
-    @plan
-    def list_tasks(self, agent_id: str | None = None) -> Steps[list[Task]]:
-        ids = yield from agent_ids_by_key()
-        call = TASKS.call() if agent_id is None else TASKS_OF.call(agent_id)
-        return (yield from read_as(call, tasks_of(ids)))
+    def list_tasks(self, agent_id: str | None = None) -> Request[list[Task]]:
+        return _all_tasks() if agent_id is None else tasks_on(agent_id)
 
     @plan
     def create_task(self, order: TaskOrder) -> Steps[Task]:
         send = CREATE_TASK.call(body=task_body(order))
-        listing = read_as(TASKS_OF.call(order.agent), tasks_of(Everyone(order.agent)))
+        listing = tasks_on(order.agent)
         made = make("task", listing, send, lambda task: task.name == order.name and task.policy is None)
         yield from look_at_scripts((order.script,))
         return (yield from made)
@@ -312,7 +309,18 @@ class Stock:
         return [agent for agent in agents if _is_wanted(which, agent)]
 
 
-class Everyone(Mapping[int, str]):
+@plan
+def _all_tasks() -> Steps[list[Task]]:
+    ids = yield from agent_ids_if_allowed()
+    return (yield from read_as(TASKS.call(), tasks_of(ids)))
+
+
+def tasks_on(agent_id: str) -> Call[list[Task]]:
+    """The tasks of one agent: its own, and those of its policies, which have no `agent_id`."""
+    return read_as(TASKS_OF.call(agent_id), tasks_of(_Everyone(agent_id)))
+
+
+class _Everyone(Mapping[int, str]):
     """The id of one agent, whichever integer the server has for it."""
 
     def __init__(self, agent_id: str) -> None:
