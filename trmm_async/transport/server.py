@@ -106,6 +106,7 @@ def _forms(secret: str) -> tuple[str, ...]:
         secret,
         json.dumps(secret)[1:-1],
         json.dumps(secret, ensure_ascii=False)[1:-1],
+        json.dumps(secret)[1:-1].replace("/", "\\/"),  # as PHP and Lua write it
         repr(secret)[1:-1],
         html.escape(secret),
         quote(secret, safe=""),
