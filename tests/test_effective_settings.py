@@ -24,6 +24,22 @@ def settled(given: GlobalOptions, environ: dict[str, str], book: ProfileFile = B
 ENVIRONMENT = {"TRMM_URL": "https://env.example", "TRMM_API_KEY": "env-key", "TRMM_DIALECT": "gateway"}
 
 
+BAD_URLS = ["https://[::1", "https://[x]", "https://user:hunter2@host", "https://host:port", "https://a..b"]
+
+
+@pytest.mark.parametrize("url", BAD_URLS)
+def test_a_bad_address_is_refused_before_it_is_shown_or_taken_apart(url: str) -> None:
+    book = ProfileFile(Path(), default="p", profiles={"p": Profile("p", url=url)})
+    for given, environ, read in (
+        (GlobalOptions(url=url), {}, BOOK),
+        (GlobalOptions(as_others_do=True), {"TRMM_URL": url}, BOOK),
+        (GlobalOptions(), {}, book),
+    ):
+        with pytest.raises(InvalidRequestError, match=r"\Aurl") as caught:
+            resolve(given, read, environ)
+        assert "hunter2" not in str(caught.value)
+
+
 class TestPrecedence:
     def test_the_default_profile_where_nothing_else_is_said(self) -> None:
         assert settled(GlobalOptions(), {}) == ("https://main.example", "stock", "main-key")

@@ -148,7 +148,7 @@ class TestABaseUrl:
             "https://host?x=1", "https://host/#top", "https://host/?x", "https://ho st", "https://host/a b",
             "https://host:port", "https://host:99999", "https://host:-1", "https://[::1", "https://ho<st>",
             "https://ho\\st", "https://h%41", "https://host\n", "https://ho\tst", "https://hôst", "https://h/\x00",
-            None, 5, b"https://host",
+            "https://a..b", "https://.b", f"https://{'a' * 64}.b", None, 5, b"https://host",
         ],
     )  # fmt: skip
     def test_is_clean(self, url: object) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from trmm_async import url_checks
 from trmm_async.addresses import same_server
 from trmm_async.errors import InvalidRequestError, KeySourceError
 from trmm_async.hidden import hide
@@ -119,6 +120,8 @@ def resolve(given: GlobalOptions, book: ProfileFile, environ: Mapping[str, str] 
         raise InvalidRequestError(
             f"which server? Give --url, set TRMM_URL, or write a profile with `trmm login`{advice}"
         )
+    # Before the address is shown or taken apart. Whether it may be plain http, the client decides.
+    url_checks.base_url(url, allow_http=True)
     fitting = profile if profile and same_server(profile.url, url) else None
     of_fitting = fitting.dialect if fitting else None
     dialects = [given.dialect, *_ordered(_variable(environ, "dialect"), of_fitting, first)]

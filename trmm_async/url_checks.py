@@ -16,7 +16,9 @@ __all__ = ["base_url", "raw_path", "webhook_url"]
 
 _BARE_PERCENT: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _SLASH: Final = re.compile(r"[/\\]")
-_HOST_AND_PORT: Final = re.compile(r"([A-Za-z0-9._-]+|\[[A-Za-z0-9:.%]+\])(:[0-9]*)?")
+_HOST_AND_PORT: Final = re.compile(
+    r"([A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?|\[[A-Za-z0-9:.%]+\])(:[0-9]*)?"
+)
 _WEBHOOK: Final = re.compile(r"https?://[^\s/]+\S*")
 _API_PATH: Final = re.compile(r"/+api/+v3(/|\Z)", re.IGNORECASE)
 
@@ -95,7 +97,9 @@ def _check_url_parts(parts: SplitResult) -> None:
     if any(char.isspace() for char in parts.netloc + parts.path):
         raise InvalidRequestError("url must not contain spaces")
     if not _HOST_AND_PORT.fullmatch(parts.netloc):
-        raise InvalidRequestError("url: its host has characters that no host has")
+        raise InvalidRequestError(
+            "url: its host is malformed: names of 1 to 63 letters, digits and hyphens, with a dot between"
+        )
 
 
 def _is_loopback(host: str) -> bool:

@@ -172,6 +172,8 @@ def test_a_list_in_pages_is_read_to_its_end(cli: Cli, stock: Backstage) -> None:
     assert json.loads(told.out) == [1, 2, 3, 4, 5]
     queries = [dict(one.query) for one in stock.server.requests if one.path == path]
     assert queries == [{"page_size": "2"}, *({"page_size": "2", "page": page} for page in "23")]
+    answers(_page([1], 2).replace("http://127.0.0.1:8001", "http://[::1"), _page([2], None))
+    assert json.loads(cli("api", "GET", path, "--all-pages").out) == [1, 2]
     answers(_page([1, 2], 2))
     told = cli("api", "GET", path)
     assert json.loads(told.out)["results"] == [1, 2]

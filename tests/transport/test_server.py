@@ -73,9 +73,7 @@ def told(error: BaseException | None) -> list[str]:
     return shown
 
 
-@pytest.mark.parametrize(
-    "form", ['a"b&c/d', 'a\\"b&c/d', 'a\\"b&c\\/d', "a&quot;b&amp;c/d", "a%22b%26c%2Fd"]
-)
+@pytest.mark.parametrize("form", ['a"b&c/d', 'a\\"b&c/d', 'a\\"b&c\\/d', "a&quot;b&amp;c/d", "a%22b%26c%2Fd"])
 def test_the_key_is_hidden_in_any_form_that_a_server_may_quote_it_in(form: str) -> None:
     server = Server(base_url="https://x", api_key='a"b&c/d')
     assert server.scrub(f"bad key {form}!") == "bad key ***!"

@@ -58,6 +58,19 @@ def test_the_address_may_be_in_the_environment(
     assert cli("profiles", "--json").data[0]["url"] == stage.url
 
 
+@pytest.mark.parametrize("words", [["login", "--key-stdin"], ["doctor"], ["agents"]])
+@pytest.mark.parametrize("url", ["https://[::1", "https://user:hunter2@host", "https://a..b"])
+def test_a_bad_address_is_one_line(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, words: list[str], url: str
+) -> None:
+    monkeypatch.setenv("TRMM_URL", url)
+    monkeypatch.setenv("TRMM_API_KEY", "k")
+    said = cli(*words, typed="k")
+    assert (said.code, said.out, said.error.count("\n")) == (2, "", 1)
+    assert said.error.startswith("trmm: url")
+    assert "hunter2" not in said.error
+
+
 def test_a_key_that_does_not_work_is_not_written(cli: Cli, stage: Backstage, bare: Path) -> None:
     said = cli("login", "--url", stage.url, "--key-stdin", typed="WRONG\n")
     assert said.code == 4

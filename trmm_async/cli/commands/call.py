@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Final
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 import typer
 
@@ -193,7 +193,7 @@ async def _all_pages(trmm: "TRMM", path: str, params: Mapping[str, object], answ
         return answer
     rows, seen = list(answer["results"]), {str(answer["next"])}
     while answer["next"] is not None:
-        query = dict(parse_qsl(urlsplit(str(answer["next"])).query, keep_blank_values=True))
+        query = dict(parse_qsl(str(answer["next"]).partition("?")[2], keep_blank_values=True))
         answer = await trmm.request("GET", path, params={**params, **query})
         if not _is_page(answer) or str(answer["next"]) in seen:
             raise CommandError(Exit.FAILED, f"the pages of {path} have no end after {len(rows)} rows")

@@ -22,6 +22,7 @@ from trmm_async.cli.text import bare
 from trmm_async.effective_settings import VARIABLES, GlobalOptions, Settings, connection_settings
 from trmm_async.profiles import Profile, ProfileFile, read_profile_file
 from trmm_async.tls_files import certificate_files
+from trmm_async.url_checks import base_url
 
 __all__ = ["add_to"]
 
@@ -93,6 +94,7 @@ def _url(given: GlobalOptions, old: Profile | None, *, may_ask: bool) -> str:
         url = ask("The server's address: ")
     if not url:
         raise usage("which server? Say --url https://api.example.com")
+    base_url(url, allow_http=True)
     return url
 
 
