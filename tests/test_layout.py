@@ -49,7 +49,6 @@ TESTED_BY_OTHERS: Final = """
     resources/api resources/dashboard resources/filters resources/gathering resources/server_watch
     resources/snapshots
     script_runs/commands script_runs/tracked
-    stream/arrivals stream/reader_position stream/runs stream/settings stream/snapshots stream/sockets
     transport/hooks transport/inflate
     webhooks/delivery
 """

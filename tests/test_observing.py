@@ -18,7 +18,6 @@ from trmm_async import (
     ConnectionFailedError,
     Counts,
     Done,
-    EventRead,
     Gap,
     InvalidRequestError,
     RateLimit,
@@ -111,37 +110,6 @@ class TestAnObserver:
         runs = {one.run for one in of(CallEnded, seen) if "/agents/" in one.path}
         assert runs == {of(RunStarted, seen)[0].run}
         assert [one.run for one in of(CallEnded, seen) if one.path.endswith("/clients/")] == [None]
-
-    async def test_is_told_how_long_an_event_has_waited_for_its_reader(self, dialect: str) -> None:
-        seen: list[Any] = []
-        settings = StreamSettings(poll_interval=0.05, poll_share=1.0)
-        async with served(dialect, agents=1) as (server, trmm):
-            trmm.observe(seen.append)
-            async with trmm.events(server.agent_ids, settings=settings) as events:
-                server.raise_alert(server.agent_ids[0], severity="error", message="full")
-                event = await anext(events)
-        (read,) = of(EventRead, seen)
-        assert read.event is event
-        assert 0 <= read.lag < 60
-        assert read.age is not None
-        assert read.time > 0
-
-    async def test_is_told_of_each_consumer_what_it_reads_and_the_gaps_that_it_makes(self) -> None:
-        seen: list[Any] = []
-        async with served("gateway", agents=1) as (server, trmm):
-            trmm.observe(seen.append)
-            who = server.agent_ids[0]
-            async with trmm.events(who) as events:
-                slow, quick = events.consumer(queue=1), events.consumer()
-                for number in range(3):
-                    server.raise_alert(who, severity="error", message=str(number))
-                for _ in range(3):
-                    await anext(quick)
-                await anext(slow)
-                gap = await anext(slow)
-        assert isinstance(gap, Gap)
-        assert (gap.dropped, of(Gap, seen)) == (2, [gap])
-        assert len(of(EventRead, seen)) == 4
 
     async def test_that_fails_changes_nothing_and_is_logged(self, caplog: pytest.LogCaptureFixture) -> None:
         def broken(observation: object) -> None:

@@ -20,7 +20,6 @@ from trmm_async.errors import (
 )
 from trmm_async.retry import Reply
 from trmm_async.stream.dialer import no_link, refusal
-from trmm_async.stream.sockets import Address
 
 NOW = datetime(2026, 4, 21, 10, 0, tzinfo=UTC)
 
@@ -89,11 +88,3 @@ def test_a_page_in_place_of_a_socket_says_what_to_look_at() -> None:
     failed = no_link("/trmm/a/", reply(200, "\ufeff <!DOCTYPE html>"), NOW)
     assert "is it the API's address" in str(failed.error)
     assert "is it the API's address" not in str(no_link("/trmm/a/", reply(200, "[]"), NOW).error)
-
-
-def test_an_address_is_read_from_a_url() -> None:
-    assert Address.of("https://rmm.example.com/prefix/") == Address("rmm.example.com", 443, True, "/prefix")
-    assert Address.of("http://[::1]:8080") == Address("::1", 8080, False, "")
-    assert str(Address.of("http://localhost:1/x")) == "localhost:1/x"
-    with pytest.raises(ValueError, match="not an http URL"):
-        Address.of("ftp://example.com")

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -17,7 +17,6 @@ from trmm_async import TRMM, WebhookReceiver
 from trmm_async.errors import (
     AuthenticationError,
     ConnectionFailedError,
-    InvalidRequestError,
     NotFoundError,
     PermissionDeniedError,
     TRMMError,
@@ -26,7 +25,7 @@ from trmm_async.errors import TimeoutError as TRMMTimeoutError
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Ended, Event, Gap, ScriptOutput
 from trmm_async.models import Alert
 from trmm_async.stream.poll_source import DedupQueue, PollSource
-from trmm_async.stream.settings import PollTiming, StreamSettings
+from trmm_async.stream.settings import StreamSettings
 from trmm_async.testing import Simulator
 
 nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
@@ -155,31 +154,6 @@ async def test_a_position_is_taken_up_again_with_the_runs_of_the_meantime(server
             after = events.position
         async with trmm.events(who, since=after, settings=quick()) as events:
             assert kinds(await all_of(events, 2)) == ["Gap", "Live"]
-
-
-async def test_a_position_is_written_anew_only_for_those_of_whom_something_has_changed(
-    server: Simulator,
-) -> None:
-    who, *others = server.agent_ids
-    async with (
-        client(server) as trmm,
-        trmm.events(server.agent_ids, settings=quick(poll_interval=60.0)) as events,
-    ):
-        changes: list[Callable[[], object]] = [
-            lambda: server.raise_alert(who),
-            lambda: server.go_offline(who),
-            lambda: server.add_history(others[0], 1),
-        ]
-        for change in changes:
-            change()
-            events._source._be_quick()  # type: ignore[union-attr]
-            await all_of(events, 1)
-            position = events.position
-            kept = {name: text for name, (_, text) in events._reader_position._agents.items()}
-            assert events.position == position
-            assert all(events._reader_position._agents[name][1] is text for name, text in kept.items())
-            events._reader_position._agents.clear()
-            assert events.position == position
 
 
 async def test_an_alert_raised_in_a_gap_is_told_after_a_restart_though_a_later_one_was_read(
@@ -449,31 +423,6 @@ async def test_the_pause_between_looks_grows_with_what_they_cost(server: Simulat
         began, first = time.monotonic(), looks(server)
         await until(lambda: looks(server) > first)
     assert time.monotonic() - began > 0.3
-
-
-@pytest.mark.parametrize(
-    ("took", "share", "interval", "jitter", "wait"),
-    [
-        (0.1, 0.1, 5.0, 0.0, 5.0),
-        (12.0, 0.1, 5.0, 0.0, 108.0),
-        (12.0, 1.0, 5.0, 1.0, 6.25),
-        (1, 0.5, 0.1, 0, 1),
-    ],
-)
-def test_the_rhythm_keeps_to_the_share_of_a_worker(
-    took: float, share: float, interval: float, jitter: float, wait: float
-) -> None:
-    settings = StreamSettings(poll_share=share, poll_interval=interval, jitter=lambda: jitter)
-    timing = PollTiming(settings)
-    timing.polled(took)
-    assert timing.next() == pytest.approx(wait)
-    assert took / (took + timing.next()) <= share + 1e-9
-
-
-@pytest.mark.parametrize("wrong", [{"poll_share": 0.0}, {"poll_share": 1.5}, {"poll_interval": 0.0}])
-def test_settings_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
-    with pytest.raises(InvalidRequestError):
-        StreamSettings(**wrong)  # type: ignore[arg-type]
 
 
 async def test_a_mistake_in_code_ends_the_stream_with_it(server: Simulator) -> None:

@@ -1,120 +1,37 @@
-"""Waiting before coming back, and fetching once for many. (The course of a stream: test_stream.)"""
+"""One agent's socket: when it connects again, and how long it waits before."""
 
-import asyncio
+from itertools import pairwise
 
-from hypothesis import given
-from hypothesis import strategies as st
+import pytest
 
-from tests.clock import now, run
-from trmm_async.errors import ConnectionFailedError, TRMMError
-from trmm_async.stream.catchup import Snapshot
-from trmm_async.stream.settings import Backoff, StreamSettings
-from trmm_async.stream.snapshots import SnapshotLoader
+from tests.stream.fake_gateway import Gateway, line, nothing_is_left, running, session, subscribe, take, until
+from trmm_async.events import Gap, ScriptOutput
 
-
-@given(
-    first=st.floats(0.001, 10), most=st.floats(0.001, 100), jitter=st.floats(0, 1), times=st.integers(1, 200)
-)
-def test_the_wait_is_never_nothing_never_beyond_the_bound_and_doubles(
-    first: float, most: float, jitter: float, times: int
-) -> None:
-    backoff = Backoff(StreamSettings(backoff_first=first, backoff_most=most, jitter=lambda: jitter))
-    waits = [backoff.next() for _ in range(times)]
-    share = 0.5 + jitter / 2
-    assert all(wait > 0 for wait in waits)
-    for number, wait in enumerate(waits):
-        assert wait == min(most, first * 2.0 ** min(number, 64)) * share
-    backoff.reset()
-    assert backoff.next() == waits[0]
+gateway = pytest.fixture(running)
+nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
 
 
-class Source:
-    def __init__(self) -> None:
-        self.asked: list[frozenset[str]] = []
-        self.open = asyncio.Event()
-        self.called = asyncio.Event()
-        self.error: TRMMError | None = None
-
-    async def __call__(self, agent_ids: frozenset[str]) -> Snapshot:
-        self.asked.append(agent_ids)
-        self.called.set()
-        await self.open.wait()
-        if self.error is not None:
-            raise self.error
-        return Snapshot({}, [])
+async def test_a_server_that_accepts_and_closes_is_not_hammered(gateway: Gateway) -> None:
+    gateway.welcome = lambda peer: peer.close(1000)
+    async with subscribe(gateway, backoff_first=0.01, backoff_most=0.08, jitter=lambda: 0.0) as events:
+        await until(lambda: len(gateway.handshakes) == 6)
+        gateway.welcome = lambda peer: peer.send(line(1))
+        gap, output = await take(events, 2)
+    assert [type(gap), type(output)] == [Gap, ScriptOutput]
+    times = [when for _, when in gateway.handshakes]
+    waits = [after - before for before, after in pairwise(times)]
+    for wait, least in zip(waits, [0.005, 0.01, 0.02, 0.04, 0.04], strict=False):
+        assert wait >= least
 
 
-async def test_who_asks_together_shares_a_fetch_and_who_asks_during_one_gets_the_next() -> None:
-    source, tasks = Source(), list[asyncio.Task[None]]()
-    loader = SnapshotLoader(source, 0.0, tasks.append)
-    first = [loader.ask("a"), loader.ask("b")]
-    async with asyncio.timeout(30):
-        await source.called.wait()
-        late, gone = loader.ask("a"), loader.ask("c")
-        gone.cancel()
-        source.open.set()
-        answers = [await answer for answer in first]
-        assert answers[0] is answers[1]
-        assert await late is not answers[0]
-    assert source.asked == [frozenset("ab"), frozenset("a")]
-    await asyncio.wait(tasks)
-    assert len(tasks) == 1
-
-
-async def test_a_fetch_that_fails_answers_with_the_error_and_the_loader_serves_on() -> None:
-    source, tasks = Source(), list[asyncio.Task[None]]()
-    source.open.set()
-    source.error = ConnectionFailedError("away")
-    loader = SnapshotLoader(source, 0.0, tasks.append)
-    async with asyncio.timeout(30):
-        assert await loader.ask("a") is source.error
-        source.error = None
-        assert isinstance(await loader.ask("a"), Snapshot)
-    await asyncio.wait(tasks)
-
-
-async def test_fetches_that_follow_one_another_wait_longer_and_longer_for_company() -> None:
-    source, tasks = Source(), list[asyncio.Task[None]]()
-    source.open.set()
-    loader = SnapshotLoader(source, 0.01, tasks.append)
-    began = asyncio.get_running_loop().time()
-    async with asyncio.timeout(30):
-        for _ in range(3):
-            await loader.ask("a")
-    assert asyncio.get_running_loop().time() - began >= 0.01 + 0.02 + 0.04
-    await asyncio.wait(tasks)
-
-
-def test_where_connections_get_lost_while_they_wait_it_does_not_stay_long() -> None:
-    """Else agents whose sockets drop every second would wait 5 s for their state, and never have it."""
-    source, tasks = Source(), list[asyncio.Task[None]]()
-    source.open.set()
-    made = live = 0
-
-    async def connect(loader: SnapshotLoader, first: float) -> None:
-        nonlocal made, live
-        await asyncio.sleep(first)
-        while now() < 60:
-            made += 1
-            answer = loader.ask("a")
-            lost = now() + 1
-            await asyncio.wait((answer,), timeout=1)
-            live += answer.done()
-            answer.cancel()
-            await asyncio.sleep(lost - now() + 0.02)
-
-    async def main() -> None:
-        loader = SnapshotLoader(source, 0.05, tasks.append)
-        await asyncio.gather(*(connect(loader, number / 40) for number in range(40)))
-        await asyncio.wait(tasks)
-
-    run(main())
-    assert live > made * 3 / 4
-
-
-async def test_nothing_is_fetched_for_those_who_no_longer_wait() -> None:
-    source, tasks = Source(), list[asyncio.Task[None]]()
-    loader = SnapshotLoader(source, 0.0, tasks.append)
-    loader.ask("a").cancel()
-    await asyncio.wait(tasks)
-    assert source.asked == []
+async def test_only_a_decoded_event_resets_the_back_off(gateway: Gateway) -> None:
+    async with subscribe(gateway, backoff_first=0.001, backoff_most=0.004) as events:
+        backoff = session(events, "a")._backoff
+        for number in range(3):
+            (await gateway.peer(number)).send("garbage")
+            await until(lambda: events.state["a"] == "live")
+            (await gateway.peer(number)).close(1000)
+            await until(lambda: len(gateway.peers) > number + 1)  # noqa: B023 - it is awaited here
+        assert backoff.failures == 3
+        (await gateway.peer(3)).send(line(1))
+        await until(lambda: backoff.failures == 0)

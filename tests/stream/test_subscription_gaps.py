@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 
 import pytest
 
@@ -21,25 +20,12 @@ from tests.stream.fake_gateway import (
     nothing_is_left,
     roll,
     running,
-    session,
     subscribe,
     take,
     until,
 )
-from trmm_async.errors import (
-    APIError,
-    AuthenticationError,
-    ConnectionFailedError,
-    PermissionDeniedError,
-)
-from trmm_async.events import (
-    AgentOffline,
-    AlertEvent,
-    Gap,
-    Live,
-    ScriptOutput,
-    UnknownEvent,
-)
+from trmm_async.errors import APIError, AuthenticationError, ConnectionFailedError, PermissionDeniedError
+from trmm_async.events import AgentOffline, AlertEvent, Gap, Live, ScriptOutput
 
 gateway = pytest.fixture(running)
 nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
@@ -313,87 +299,6 @@ async def test_without_a_snapshot_source_there_is_a_gap_and_no_catch_up(gateway:
         (await gateway.peer()).cut()
         (await gateway.peer(1)).send(line(1))
         assert [type(event) for event in await take(events, 2)] == [Gap, ScriptOutput]
-
-
-async def test_agents_that_come_back_together_share_their_fetches(gateway: Gateway) -> None:
-    agents = [f"agent-{number}" for number in range(25)]
-    rest = Rest(dict.fromkeys(agents, "online"))
-    async with subscribe(gateway, agents, rest, gather=0.05) as events:
-        await until(lambda: rest.answered >= 1 and all(peer.pings for peer in gateway.peers))
-        before = len(rest.calls)
-        for peer in list(gateway.peers):
-            peer.cut()
-        heard = await take(events, len(agents))
-    assert {event.agent_id for event in heard if isinstance(event, Gap)} == set(agents)
-    assert len(rest.calls) - before <= 5
-    assert set[str]().union(*rest.calls[before:]) == set(agents)
-
-
-async def test_a_server_that_accepts_and_closes_is_not_hammered(gateway: Gateway) -> None:
-    gateway.welcome = lambda peer: peer.close(1000)
-    async with subscribe(gateway, backoff_first=0.01, backoff_most=0.08, jitter=lambda: 0.0) as events:
-        await until(lambda: len(gateway.handshakes) == 6)
-        gateway.welcome = lambda peer: peer.send(line(1))
-        gap, output = await take(events, 2)
-    assert [type(gap), type(output)] == [Gap, ScriptOutput]
-    times = [when for _, when in gateway.handshakes]
-    waits = [after - before for before, after in pairwise(times)]
-    for wait, least in zip(waits, [0.005, 0.01, 0.02, 0.04, 0.04], strict=False):
-        assert wait >= least
-
-
-async def test_only_a_decoded_event_resets_the_back_off(gateway: Gateway) -> None:
-    async with subscribe(gateway, backoff_first=0.001, backoff_most=0.004) as events:
-        backoff = session(events, "a")._backoff
-        for number in range(3):
-            (await gateway.peer(number)).send("garbage")
-            await until(lambda: events.state["a"] == "live")
-            (await gateway.peer(number)).close(1000)
-            await until(lambda: len(gateway.peers) > number + 1)  # noqa: B023 - it is awaited here
-        assert backoff.failures == 3
-        (await gateway.peer(3)).send(line(1))
-        await until(lambda: backoff.failures == 0)
-
-
-async def test_a_huge_frame_costs_the_connection_not_the_memory(gateway: Gateway) -> None:
-    async with subscribe(gateway, max_frame=1000) as events:
-        (await gateway.peer()).send(line(1), "x" * 2000)
-        output, gap = await take(events, 2)
-        (await gateway.peer(1)).send("x" * 1000)
-        (unknown,) = await take(events, 1)
-    assert isinstance(output, ScriptOutput)
-    assert isinstance(gap, Gap)
-    assert "broken protocol" in gap.reason
-    assert isinstance(unknown, UnknownEvent)
-
-
-async def test_a_huge_message_in_small_fragments_costs_the_connection_too(gateway: Gateway) -> None:
-    async with subscribe(gateway, max_frame=1000) as events:
-        peer = await gateway.peer()
-        peer.ws.send_text(b"x" * 600, fin=False)
-        peer.ws.send_continuation(b"x" * 600, fin=True)
-        peer.flush()
-        assert isinstance((await take(events, 1))[0], Gap)
-
-
-async def test_a_peer_that_answers_no_ping_is_noticed_in_time(gateway: Gateway) -> None:
-    async with subscribe(gateway, ping_interval=9.0, ping_timeout=8.0) as events:
-        peer = await gateway.peer()
-        peer.mute = True
-        skip(9)
-        await until(lambda: peer.pings == 1)
-        assert len(gateway.handshakes) == 1
-        skip(8)
-        (gap,) = await take(events, 1)
-    assert isinstance(gap, Gap)
-    assert gap.reason == "no answer to a ping within 8 s"
-
-
-async def test_a_silent_peer_that_answers_pings_is_kept(gateway: Gateway) -> None:
-    async with subscribe(gateway, ping_interval=0.01, ping_timeout=60.0):
-        peer = await gateway.peer()
-        await until(lambda: peer.pings >= 5)
-    assert len(gateway.handshakes) == 1
 
 
 async def test_a_clock_that_was_set_back_gives_an_empty_gap_and_not_a_negative_one(gateway: Gateway) -> None:
