@@ -43,9 +43,6 @@ TESTED_BY_OTHERS: Final = """
     dialects/stock/agent_answers dialects/stock/bulk dialects/stock/checks dialects/stock/creation
     dialects/stock/dashboard dialects/stock/login dialects/stock/task_lookups dialects/stock/tasks
     events hidden kinds outcomes profiles saved_text version
-    fleet/collector fleet/dispatcher fleet/guards fleet/plan fleet/scheduler fleet/sharing
-    fleet/storage
-    fleet/sqlite/files fleet/sqlite/inspection fleet/sqlite/rows fleet/sqlite/threaded
     resources/api resources/dashboard resources/filters resources/gathering resources/server_watch
     resources/snapshots
     script_runs/commands script_runs/tracked

@@ -3,14 +3,16 @@
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from typing import Any
 
 import psycopg
 
 from tests.forked import Forked, forks
-from trmm_async import Outcome, PostgresJournal
+from tests.servers import served
+from trmm_async import TRMM, Journal, Outcome, PostgresJournal
+from trmm_async.fleet.journal import Order
 from trmm_async.testing import Simulator
 
 HOST = """
@@ -31,6 +33,9 @@ async def main() -> None:
 
 asyncio.run(main())
 """
+
+# What a host that is gone has sent is another's to settle a `timeout` after the script must be over.
+WAITS = {"report_grace": 0.5, "timeout": 8}
 
 
 @contextmanager
@@ -77,3 +82,26 @@ def sent_twice(server: Simulator) -> dict[str, int]:
 
 def kinds(outcomes: list[Outcome[Any]]) -> dict[str, int]:
     return dict(Counter(type(one).__name__ for one in outcomes))
+
+
+def fleet(
+    dialect: str, agents: int = 12, **world: Any
+) -> AbstractAsyncContextManager[tuple[Simulator, TRMM]]:
+    world = {"script_seconds": (0.001, 0.02), **world}
+    return served(dialect, agents=agents, client=WAITS, longest=100, **world)
+
+
+@asynccontextmanager
+async def another(server: Simulator, **settings: Any) -> AsyncIterator[TRMM]:
+    """A client as another host has it."""
+    settings = {"rate_limit": None, "retries": 0, **WAITS, **settings}
+    settings["dialect"] = server.dialect
+    async with TRMM(server.url, api_key=server.api_key, **settings) as trmm:
+        yield trmm
+
+
+async def begun(database: str, server: Simulator, **order: Any) -> PostgresJournal:
+    """A run on all agents of which nothing was sent."""
+    order = {"server": server.url, "script": 1, "timeout": 1, **order}
+    await (await Journal.create(place(database), Order(**order), server.agent_ids)).aclose()
+    return place(database)

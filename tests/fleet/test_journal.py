@@ -4,15 +4,14 @@ import asyncio
 import json
 import os
 import sqlite3
-import stat
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, closing
-from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 
 import pytest
 
-from tests.fleet.stores import database_of
+from tests.fleet.stores import IDS, ORDER, database_of
 from tests.forked import killed_in_the_end
 from tests.servers import count, served
 from trmm_async import (
@@ -29,12 +28,8 @@ from trmm_async import (
     Skipped,
     Unknown,
 )
-from trmm_async.fleet.journal import Journal, Order
-from trmm_async.fleet.sqlite.files import as_uri
+from trmm_async.fleet.journal import Journal
 from trmm_async.testing import Simulator
-
-ORDER = Order(server="https://x.example", script=1, args=("a",), timeout=30, batch=0.25, env_vars=("A=1",))
-IDS = [f"agent-{number:04}" for number in range(1200)]
 
 
 def fleet(dialect: str, agents: int = 12) -> AbstractAsyncContextManager[tuple[Simulator, TRMM]]:
@@ -68,12 +63,6 @@ class TestTheFile:
         async with await Journal.read(tmp_path / "a.db") as journal:
             assert (await journal.counts()).total == len(IDS)
 
-    async def test_is_locked_by_whatever_name(self, tmp_path: Path) -> None:
-        (tmp_path / "b.db").symlink_to(tmp_path / "a.db")
-        async with await Journal.create(tmp_path / "a.db", ORDER, IDS):
-            with pytest.raises(JournalError, match="another process works on"):
-                await Journal.resume(tmp_path / "b.db")
-
     async def test_may_have_any_name(self, tmp_path: Path) -> None:
         path = tmp_path / "50% é #1?mode=ro&x.db"
         await (await Journal.create(path, ORDER, IDS[:1])).aclose()
@@ -81,22 +70,6 @@ class TestTheFile:
             assert journal.order == ORDER
         assert path.exists()
         assert all(name.startswith(path.name) for name in os.listdir(tmp_path))
-
-    @pytest.mark.parametrize(
-        ("path", "uri"),
-        [
-            (PurePosixPath("/srv/a b.db"), "file:///srv/a%20b.db"),
-            (PureWindowsPath(r"C:\runs\a?.db"), "file:///C:/runs/a%3F.db"),
-            (PureWindowsPath(r"\\server\share\a.db"), "file:////server/share/a.db"),
-        ],
-    )
-    def test_is_named_without_a_host(self, path: PurePath, uri: str) -> None:
-        assert as_uri(path) == uri
-
-    async def test_is_for_the_eyes_of_its_owner(self, tmp_path: Path) -> None:
-        await (await Journal.create(tmp_path / "a.db", ORDER, IDS[:1])).aclose()
-        for name in os.listdir(tmp_path):
-            assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600, name
 
     async def test_keeps_every_kind_of_outcome(self, tmp_path: Path) -> None:
         outcomes: list[Outcome] = [
@@ -170,27 +143,6 @@ class TestTheFile:
             await journal.settle(Skipped("e", "x"), ok=False)
             assert await journal.successes() == {3010: 2, None: 1}
 
-    async def test_many_writers_share_the_wait_for_the_disk(self, tmp_path: Path) -> None:
-        async with await Journal.create(tmp_path / "a.db", ORDER, IDS) as journal:
-            transactions = []
-            database_of(journal).set_trace_callback(
-                lambda sql: transactions.append(sql) if sql.startswith("COMMIT") else None
-            )
-            await asyncio.gather(*(journal.begin([one], 0, None) for one in IDS))
-            assert len(await journal.in_flight()) == 1200
-            assert len(transactions) < 100
-
-    async def test_a_cancelled_writer_takes_nothing_from_the_others(self, tmp_path: Path) -> None:
-        async with await Journal.create(tmp_path / "a.db", ORDER, IDS[:50]) as journal:
-            tasks = [asyncio.create_task(journal.begin([one], 0, None)) for one in IDS[:50]]
-            await asyncio.sleep(0)
-            for task in tasks[::2]:
-                task.cancel()
-            done = await asyncio.gather(*tasks, return_exceptions=True)
-            assert {type(one) for one in done[1::2]} == {type(None)}
-            begun = {row.agent_id for row in await journal.in_flight()}
-            assert set(IDS[1:50:2]) <= begun
-
 
 class TestRefusals:
     async def test_a_file_that_is_there(self, tmp_path: Path) -> None:
@@ -204,31 +156,6 @@ class TestRefusals:
             await Journal.create(tmp_path / "no" / "a.db", ORDER, IDS)
         with pytest.raises(JournalError, match="no journal"):
             await Journal.resume(tmp_path / "a.db")
-
-    @pytest.mark.parametrize("opening", ["create", "resume"])
-    async def test_a_lock_that_is_none(self, opening: str, tmp_path: Path) -> None:
-        path, lock = tmp_path / "a.db", tmp_path / "a.db.lock"
-        if opening == "resume":
-            await (await Journal.create(path, ORDER, IDS[:1])).aclose()
-        lock.write_text("no database, and longer than the head of one " * 20)
-
-        async def opened() -> None:
-            being = Journal.resume(path) if opening == "resume" else Journal.create(path, ORDER, IDS[:1])
-            await (await being).aclose()
-
-        for _ in range(2):
-            with pytest.raises(JournalError, match=r"a\.db\.lock can't be locked: file is not a database"):
-                await opened()
-            assert path.exists() == (opening == "resume")
-        lock.unlink()
-        await opened()
-
-    async def test_a_lock_that_is_held_before_there_is_a_file(self, tmp_path: Path) -> None:
-        with closing(sqlite3.connect(tmp_path / "a.db.lock", isolation_level=None)) as holder:
-            holder.execute("BEGIN EXCLUSIVE")
-            with pytest.raises(JournalError, match="another process works on"):
-                await Journal.create(tmp_path / "a.db", ORDER, IDS[:1])
-        assert not (tmp_path / "a.db").exists()
 
     async def test_a_target_twice(self, tmp_path: Path) -> None:
         with pytest.raises(InvalidRequestError, match="more than once"):

@@ -5,10 +5,7 @@ from datetime import timedelta
 
 from tests.fleet.careful import fleet, posts
 from tests.servers import count, until
-from trmm_async import (
-    Done,
-    Skipped,
-)
+from trmm_async import Done, Skipped
 
 
 class TestOffline:

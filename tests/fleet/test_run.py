@@ -1,44 +1,18 @@
 """One script over many agents: an outcome for each, whatever happens, and never a script run twice."""
 
 import asyncio
-import dataclasses
-import gc
-import tracemalloc
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.peer import Peer, Request, peer
+from tests.fleet.careful import KINDS, held
 from tests.properties import many
-from tests.servers import DIALECTS, at_once, served, until
-from trmm_async import (
-    TRMM,
-    AgentSilentError,
-    AuthenticationError,
-    BadRequestError,
-    ClosedError,
-    Counts,
-    Done,
-    Failed,
-    InvalidRequestError,
-    OutcomeUnknownError,
-    Skipped,
-    Unknown,
-)
-from trmm_async.fleet.plan import RunPlan
+from tests.servers import DIALECTS, served, until
+from trmm_async import ClosedError, Counts, Done, Unknown
 from trmm_async.testing import Simulator
-
-# What becomes of a target by what happens to its own call. A stock server's history tells what a lost answer
-# would have; and it takes a script for an agent that is not there, and never says that it was not.
-KINDS: dict[str, dict[str, type[Done | Failed | Unknown]]] = {
-    "gateway": {"ok": Done, "late": Done, "400": Failed, "502": Unknown, "cut": Unknown, "offline": Failed},
-    "stock": {"ok": Done, "late": Done, "400": Failed, "502": Done, "cut": Done, "offline": Unknown},
-}
 
 
 class TestOutcomes:
@@ -67,42 +41,6 @@ class TestOutcomes:
                 (scripts[0].id, ("C:",), 7)
             }
             assert len(outcomes) == 3
-
-    async def test_each_kind_of_trouble_is_a_value_of_its_own_kind(self, dialect: str) -> None:
-        async with served(dialect, agents=12, offline_hold=0.05) as (server, trmm):
-            ids = server.agent_ids
-            server.go_offline(ids[0])
-            server.script(1, agent_id=ids[1], retcode=3)
-            server.fail("POST", f"/{ids[2]}/runscript/", status=502, after=True)
-            server.cut("POST", f"/{ids[3]}/runscript/", after=True)
-            server.fail("POST", f"/{ids[4]}/runscript/", status=403)
-            # On a stock server, a width keeps it to single calls.
-            run = trmm.fleet.run_script(ids, script=1, timeout=1, width=11)
-            offline, nonzero, bad_gateway, cut, forbidden, *_ = await run
-            kinds = KINDS[dialect]
-            assert isinstance(offline, kinds["offline"])
-            assert isinstance(offline, Failed | Unknown)
-            assert isinstance(offline.error, BadRequestError | AgentSilentError)
-            assert isinstance(nonzero, Done)
-            assert nonzero.result.retcode == 3
-            assert isinstance(bad_gateway, kinds["502"])
-            assert isinstance(cut, kinds["cut"])
-            assert isinstance(cut, Done) or isinstance(cut.error, OutcomeUnknownError)
-            assert isinstance(forbidden, Failed)
-            ran = Counter(run.agent_id for run in server.runs)
-            assert all(ran[agent_id] <= 1 for agent_id in ids)
-            assert ran[ids[0]] == ran[ids[4]] == 0
-
-    async def test_counts_add_up_at_every_moment(self, dialect: str) -> None:
-        async with served(dialect, agents=12) as (server, trmm):
-            server.fail("POST", "/runscript/", status=400, times=3)
-            async with trmm.fleet.run_script(server.agent_ids, script=1, width=4) as run:
-                assert run.counts.total == 12
-                async for _ in run:
-                    assert run.counts.total == 12
-            assert run.counts == Counts(done=9, failed=3)
-            assert run.rest == []
-            assert "ended" in repr(run)
 
     @pytest.mark.parametrize("dialect", DIALECTS)
     @settings(max_examples=many(10))
@@ -133,78 +71,6 @@ class TestOutcomes:
     async def test_no_targets_are_no_outcomes(self, dialect: str) -> None:
         async with served(dialect, agents=1) as (_, trmm):
             assert await trmm.fleet.run_script([], script=1) == []
-
-
-class TestBeforeSending:
-    @pytest.mark.parametrize(
-        ("targets", "settings", "said"),
-        [
-            (["a", "b", "a"], {}, "'a' is given more than once"),
-            ("abc", {}, "a collection"),
-            (["a", ".."], {}, "dot path"),
-            (["a", ""], {}, "empty"),
-            (["a"], {"width": 0}, "width"),
-            (["a"], {"timeout": 301}, "1 to 300"),
-            (["a"], {"args": "C:"}, "sequence"),
-            (["a"], {"script": 1.5}, "script"),
-        ],
-    )
-    async def test_what_is_wrong_is_said_and_nothing_sent(
-        self, dialect: str, targets: Any, settings: dict[str, Any], said: str
-    ) -> None:
-        async with served(dialect, agents=1) as (server, trmm):
-            with pytest.raises(InvalidRequestError, match=said):
-                trmm.fleet.run_script(targets, **{"script": 1, **settings})
-            assert server.requests == []
-
-
-class TestWidth:
-    async def test_bounds_what_is_in_flight(self, dialect: str) -> None:
-        async with served(dialect, agents=21, script_seconds=0.3) as (server, trmm):
-            await trmm.fleet.run_script(server.agent_ids, script=1, width=7)
-            assert at_once(server.runs) == 7
-            # A gateway's call lasts as long as the script, a stock server's is over when that begins.
-            assert server.max_in_flight <= 7
-            assert server.max_in_flight == 7 or dialect == "stock"
-
-    async def test_bounds_the_tasks_too(self) -> None:
-        async with held() as (server, trmm):
-            before = len(asyncio.all_tasks())
-            async with trmm.fleet.run_script([f"agent-{n}" for n in range(10_000)], script=1, width=8):
-                await server.received(8)
-                # One task a worker; the peer has one for each of its connections.
-                assert len(asyncio.all_tasks()) - before <= 2 * 8 + 1
-
-    async def test_pending_targets_cost_no_more_than_their_place_in_a_list(self) -> None:
-        targets = [f"agent-{number}" for number in range(100_000)]
-        async with held() as (server, trmm):
-            gc.collect()
-            tracemalloc.start()
-            try:
-                async with trmm.fleet.run_script(targets, script=1, width=8):
-                    await server.received(8)
-                    gc.collect()
-                    held_now, _ = tracemalloc.get_traced_memory()
-            finally:
-                tracemalloc.stop()
-        # With the eight calls that are under way, and the peer's side of them.
-        assert held_now < 1_100_000
-
-    async def test_a_reader_that_lags_behind_holds_the_workers_back(self, dialect: str) -> None:
-        async with served(dialect, agents=40) as (server, trmm):
-            async with trmm.fleet.run_script(server.agent_ids, script=1, width=3) as run:
-                await anext(run)
-                async with asyncio.timeout(30):
-                    while run.counts.pending > 40 - 7:
-                        await asyncio.sleep(0.01)
-                await asyncio.sleep(0.1)
-                # One read, three waiting to be read, three finished by workers that can't hand them over.
-                assert len(server.runs) <= 7
-            assert run.counts.total == 40
-            # What was finished and not read is not lost, nor is what was never tried.
-            assert len(run.rest) == 39
-            ran = {record.agent_id for record in server.runs}
-            assert {outcome.agent_id for outcome in run.rest if isinstance(outcome, Skipped)}.isdisjoint(ran)
 
 
 class TestLeaving:
@@ -278,37 +144,6 @@ class TestUse:
                 await anext(run)
             assert server.requests == []
 
-    async def test_a_refused_key_stops_the_run(self, dialect: str) -> None:
-        async with served(dialect, agents=30) as (server, trmm):
-            server.revoke_key()
-            run = trmm.fleet.run_script(server.agent_ids, script=1, width=3)
-            outcomes = await run
-            failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
-            skipped = [outcome for outcome in outcomes if isinstance(outcome, Skipped)]
-            assert run.stopped == str(failed[0].error)
-            assert all(isinstance(outcome.error, AuthenticationError) for outcome in failed)
-            assert 1 <= len(failed) <= 3
-            assert len(failed) + len(skipped) == 30
-            assert "401" in skipped[0].reason
-            assert len(server.requests) == len(failed)
-
-    async def test_a_refused_request_does_not(self, dialect: str) -> None:
-        async with served(dialect, agents=5) as (server, trmm):
-            server.fail("POST", "/runscript/", status=400, times=1)
-            outcomes = await trmm.fleet.run_script(server.agent_ids, script=1, width=1)
-            first = outcomes[0]
-            assert isinstance(first, Failed)
-            assert isinstance(first.error, BadRequestError)
-            assert all(isinstance(outcome, Done) for outcome in outcomes[1:])
-
-    async def test_a_mistake_of_ours_reaches_the_reader(self, dialect: str) -> None:
-        async with served(dialect, agents=2) as (server, trmm):
-            run = trmm.fleet.run_script(server.agent_ids, script=1)
-            assert isinstance(run._plan, RunPlan)
-            run._plan = dataclasses.replace(run._plan, work=None)  # type: ignore[arg-type]
-            with pytest.raises(AttributeError):
-                await run
-
 
 def _order(server: Simulator, agent_id: str, fate: str) -> None:
     match fate:
@@ -324,17 +159,3 @@ def _order(server: Simulator, agent_id: str, fate: str) -> None:
 
 async def _await(run: Any) -> Any:
     return await run
-
-
-@asynccontextmanager
-async def held(**settings: Any) -> AsyncIterator[tuple[Peer, TRMM]]:
-    """A server that takes every script and never answers."""
-
-    async def handle(state: Peer, request: Request, writer: asyncio.StreamWriter) -> bool:
-        await asyncio.Event().wait()
-        return False
-
-    settings = {"dialect": "gateway", "rate_limit": None, **settings}
-    async with asyncio.timeout(30), peer(handle) as server:
-        async with TRMM(server.url, api_key="key", **settings) as trmm:
-            yield server, trmm

@@ -4,235 +4,16 @@ import asyncio
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.servers import count, served, until
-from trmm_async import (
-    TRMM,
-    Counts,
-    Done,
-    JournalError,
-    Outcome,
-    RateLimit,
-    ScriptResult,
-    ServerError,
-    Skipped,
-    Unknown,
-)
+from tests.fleet.careful import kinds
+from tests.servers import served, until
+from trmm_async import TRMM, Counts, Done, JournalError, Outcome, ScriptResult, ServerError, Skipped, Unknown
 from trmm_async.fleet.journal import Journal, Order
-from trmm_async.pacing import WindowLimiter
 from trmm_async.testing import Simulator
-
-
-def kinds(outcomes: list[Outcome]) -> Counter[type[Outcome]]:
-    return Counter(type(outcome) for outcome in outcomes)
-
-
-class TestAStop:
-    """Whatever is not sent by then is not sent any more."""
-
-    @pytest.mark.parametrize("journal", [None, "run.db"])
-    async def test_reaches_those_that_wait_for_a_rate_limit(
-        self, journal: str | None, tmp_path: Path
-    ) -> None:
-        settings = {"rate_limit": RateLimit(5, per=60)}
-        async with served("gateway", agents=30, client=settings) as (server, trmm):
-            place = tmp_path / journal if journal else None
-            run = trmm.fleet.run_script(server.agent_ids, 1, width=20, journal=place)
-            waiting = asyncio.ensure_future(collected(run))
-            await until(lambda: run.counts.done == 5)
-            run.stop()
-            assert kinds(await waiting) == {Done: 5, Skipped: 25}
-            assert run.counts == Counts(done=5, skipped=25)
-            assert count(server, "POST") == 5
-            if place is not None:
-                async with await Journal.read(place) as read:
-                    assert await read.counts() == Counts(done=5, pending=25)
-                    assert await read.in_flight() == []
-
-    async def test_reaches_a_call_for_all_of_them_too(self, tmp_path: Path) -> None:
-        settings = {"rate_limit": RateLimit(2, per=60)}
-        async with served("stock", agents=9, client=settings) as (server, trmm):
-            await trmm.request("GET", "/scripts/")
-            run = trmm.fleet.run_script(server.agent_ids, 1, journal=tmp_path / "run.db")
-            waiting = asyncio.ensure_future(collected(run))
-            await until(lambda: count(server, "GET") == 2)
-            run.stop()
-            assert kinds(await waiting) == {Skipped: 9}
-            assert count(server, "POST") == 0
-
-    async def test_by_failures_reaches_them_as_well(self) -> None:
-        settings = {"rate_limit": RateLimit(5, per=60)}
-        async with served("gateway", agents=30, client=settings) as (server, trmm):
-            server.script(1, retcode=1)
-            run = trmm.fleet.run_script(server.agent_ids, 1, width=20, max_failures=0)
-            assert kinds(await run) == {Done: 5, Skipped: 25}
-            assert count(server, "POST") == 5
-
-    async def test_does_not_wait_for_a_splay(self, dialect: str) -> None:
-        async with served(dialect, agents=9) as (server, trmm):
-            async with trmm.fleet.run_script(server.agent_ids, 1, splay=36_000) as run:
-                for _ in range(50):
-                    await asyncio.sleep(0)
-                run.stop()
-                assert kinds([outcome async for outcome in run]) == {Skipped: 9}
-            assert server.runs == []
-
-    async def test_may_come_before_the_run(self, dialect: str) -> None:
-        async with served(dialect, agents=9) as (server, trmm):
-            run = trmm.fleet.run_script(server.agent_ids, 1)
-            run.stop()
-            assert kinds(await run) == {Skipped: 9}
-            assert server.runs == []
-
-    async def test_does_not_wait_for_a_stream_that_stalls(self, dialect: str) -> None:
-        async def targets() -> AsyncIterator[str]:
-            yield server.agent_ids[0]
-            await asyncio.sleep(36_000)
-
-        async with served(dialect, agents=2) as (server, trmm):
-            run = trmm.fleet.run_script(targets(), 1)
-            waiting = asyncio.ensure_future(collected(run))
-            await until(lambda: run.counts.done)
-            run.stop()
-            assert kinds(await waiting) == {Done: 1}
-
-    @pytest.mark.parametrize("width", [None, 2])
-    @pytest.mark.parametrize("journal", [None, "run.db"])
-    @pytest.mark.parametrize("how", ["stopped", "left"])
-    async def test_reaches_those_that_were_refused_and_wait_to_be_sent_again(
-        self, how: str, width: int | None, journal: str | None, tmp_path: Path, dialect: str
-    ) -> None:
-        async with served(dialect, agents=6, client={"retries": 3}) as (server, trmm):
-            server.fail("POST", "/agents/", status=429, times=None, retry_after=60)
-            place = tmp_path / journal if journal else None
-            run = trmm.fleet.run_script(server.agent_ids, 1, width=width, journal=place)
-            async with run:
-                await until(lambda: count(server, "POST"))
-                await until(lambda: all_wait(trmm))
-                server.clear_faults()
-                sent = count(server, "POST")
-                if how == "stopped":
-                    run.stop()
-                    assert kinds([outcome async for outcome in run]) == {Skipped: 6}
-            assert run.counts == Counts(skipped=6)
-            assert (server.runs, count(server, "POST")) == ([], sent)
-            if place is not None:
-                async with await Journal.read(place) as read:
-                    assert await read.counts() == Counts(pending=6)
-                    assert await read.in_flight() == []
-
-    @pytest.mark.parametrize("width", [None, 1])
-    async def test_reaches_one_that_is_refused_after_it(self, width: int | None, dialect: str) -> None:
-        async with served(dialect, agents=3, client={"retries": 3}) as (server, trmm):
-            server.slow("POST", "/agents/", 0.3, times=None, after=False)
-            server.fail("POST", "/agents/", status=429, times=None, retry_after=60)
-            async with trmm.fleet.run_script(server.agent_ids, 1, width=width) as run:
-                await until(lambda: count(server, "POST") == (1 if width or dialect == "stock" else 3))
-                run.stop()
-                assert kinds([outcome async for outcome in run]) == {Skipped: 3}
-            assert server.runs == []
-
-    async def test_reaches_those_that_wait_for_a_connection(self) -> None:
-        async with served("gateway", agents=9, client={"max_connections": 1}) as (server, trmm):
-            server.script(1, seconds=0.3)
-            async with trmm.fleet.run_script(server.agent_ids, 1, width=5) as run:
-                await until(lambda: server.runs)
-                run.stop()
-                assert kinds([outcome async for outcome in run]) == {Done: 1, Skipped: 8}
-            assert len(server.runs) == 1
-
-    async def test_reaches_a_server_that_is_away(self) -> None:
-        async with served("gateway", agents=1) as (server, _):
-            away = server.url
-        settings: dict[str, Any] = {"dialect": "gateway", "retries": 1000, "patience": 3600}
-        async with asyncio.timeout(60), TRMM(away, api_key="key", **settings) as trmm:
-            async with trmm.fleet.run_script(["a", "b", "c"], 1) as run:
-                for _ in range(20):
-                    await asyncio.sleep(0.01)
-                run.stop()
-                assert kinds([outcome async for outcome in run]) == {Skipped: 3}
-
-    @pytest.mark.parametrize("asking", [{"skip_offline": True}, {"when_online": timedelta(hours=1)}])
-    async def test_reaches_what_is_asked_before_the_first(
-        self, asking: dict[str, Any], tmp_path: Path, dialect: str
-    ) -> None:
-        place = tmp_path / "run.db"
-        async with served(dialect, agents=3, client={"retries": 3}) as (server, trmm):
-            server.fail("GET", "/agents/", status=429, times=None, retry_after=60)
-            async with trmm.fleet.run_script(server.agent_ids, 1, journal=place, **asking) as run:
-                await until(lambda: count(server, "GET"))
-                run.stop()
-                assert kinds([outcome async for outcome in run]) == {Skipped: 3}
-            assert server.runs == []
-            async with await Journal.read(place) as read:
-                assert await read.counts() == Counts(pending=3)
-
-    async def test_reaches_those_that_are_waited_for_to_come_back(self, dialect: str) -> None:
-        async with served(dialect, agents=3) as (server, trmm):
-            server.go_offline(server.agent_ids[1])
-            run = trmm.fleet.run_script(server.agent_ids, 1, when_online=timedelta(hours=1))
-            waiting = asyncio.ensure_future(collected(run))
-            await until(lambda: run.counts.done == 2)
-            run.stop()
-            assert kinds(await waiting) == {Done: 2, Skipped: 1}
-
-    @pytest.mark.parametrize("how", [{"journal": True}, {"dry_run": True}])
-    async def test_does_not_wait_for_the_end_of_a_stream(
-        self, how: dict[str, bool], tmp_path: Path, dialect: str
-    ) -> None:
-        stalled = asyncio.Event()
-
-        async def targets() -> AsyncIterator[str]:
-            yield server.agent_ids[0]
-            stalled.set()
-            await asyncio.sleep(36_000)
-
-        place = tmp_path / "run.db"
-        settings: dict[str, Any] = {"journal": place} if "journal" in how else how
-        async with served(dialect, agents=2) as (server, trmm):
-            run = trmm.fleet.run_script(targets(), 1, **settings)
-            waiting = asyncio.ensure_future(collected(run))
-            await asyncio.wait_for(stalled.wait(), 5)
-            run.stop()
-            assert kinds(await waiting).keys() <= {Skipped}
-            assert (server.runs, place.exists()) == ([], False)
-            stopped_before = trmm.fleet.run_script(targets(), 1, **settings)
-            stopped_before.stop()
-            assert await stopped_before == []
-            assert not place.exists()
-
-    async def test_before_the_server_could_be_asked_leaves_in_flight_what_was(self, tmp_path: Path) -> None:
-        place = tmp_path / "run.db"
-        async with served("stock", said="auto", agents=3, client={"retries": 3}) as (server, trmm):
-            order = Order(server=server.url, script=1)
-            async with await Journal.create(place, order, server.agent_ids) as journal:
-                await journal.begin(server.agent_ids[:1], 0, None)
-            server.fail("GET", "/", status=429, times=None, retry_after=60)
-            run = trmm.fleet.resume(place)
-            waiting = asyncio.ensure_future(collected(run))
-            await until(lambda: count(server, "GET"))
-            run.stop()
-            assert kinds(await waiting) == {Unknown: 1, Skipped: 2}
-            async with await Journal.read(place) as read:
-                assert len(await read.in_flight()) == 1
-                assert await read.counts() == Counts(pending=3)
-
-    async def test_leaves_a_cancellation_from_outside_what_it_is(self, dialect: str) -> None:
-        async with served(dialect, agents=3) as (server, trmm):
-            run = trmm.fleet.run_script(server.agent_ids, 1, splay=36_000)
-            waiting = asyncio.ensure_future(collected(run))
-            for _ in range(50):
-                await asyncio.sleep(0)
-            run.stop()
-            waiting.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await waiting
-            assert server.runs == []
 
 
 class TestAStreamOfTargets:
@@ -346,15 +127,6 @@ class TestLeaving:
             async with await Journal.resume(place) as journal:
                 assert (await journal.counts()).total == 9
 
-    async def test_a_slow_reader_has_what_had_come_by_then(self) -> None:
-        async with served("stock", agents=120) as (server, trmm):
-            # The first look comes when all of them have ended: it has all the results.
-            server.slow("GET", "/agents/scripthistory/", 0.5, times=None, after=False)
-            async with trmm.fleet.run_script(server.agent_ids, 1) as run:
-                await anext(run)
-            assert run.counts == Counts(done=120)
-            assert kinds(run.rest) == {Done: 119}
-
 
 class TestAPredicateThatBreaks:
     @pytest.mark.parametrize("wave", [{"batch": 2}, {"canary": 2}, {}])
@@ -435,15 +207,6 @@ class TestResuming:
 
 async def collected(run: Any) -> list[Outcome]:
     return list(await run)
-
-
-def all_wait(trmm: TRMM) -> bool:
-    """Whether nothing is on its way, and nothing may be: a 429 has been taken note of."""
-    transport = trmm._api.transport
-    pool = transport._pool
-    limiter = pool.limiter
-    assert isinstance(limiter, WindowLimiter)
-    return pool.in_flight == 0 and limiter.window.wait(limiter.now()) > 0
 
 
 def change(place: Path, sql: str) -> None:

@@ -3,13 +3,13 @@
 import asyncio
 import re
 import weakref
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import Any, assert_type
 
 import pytest
 
+from tests.fleet.careful import kinds
 from tests.servers import count, served, until
 from trmm_async import (
     TRMM,
@@ -32,10 +32,6 @@ from trmm_async import (
     as_jsonl,
     as_row,
 )
-
-
-def kinds(outcomes: list[Any]) -> Counter[type[Outcome[Any]]]:
-    return Counter(type(outcome) for outcome in outcomes)
 
 
 class TestResults:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.fleet.careful import kinds
 from tests.properties import many
 from tests.servers import NOBODY, count, served, until
 from trmm_async import (
@@ -30,10 +31,6 @@ from trmm_async import (
 from trmm_async.fleet.journal import Order
 
 BULK = "/agents/actions/bulk/"
-
-
-def kinds(outcomes: list[Any]) -> Counter[type[Any]]:
-    return Counter(type(outcome) for outcome in outcomes)
 
 
 class TestACommand:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +9,7 @@ import pytest
 
 from tests.fleet.careful import fleet, posts, streamed
 from tests.servers import at_once, count
-from trmm_async import (
-    Counts,
-    Done,
-    InvalidRequestError,
-    Skipped,
-    UnsupportedError,
-)
+from trmm_async import Counts, Done, Skipped, UnsupportedError
 
 
 class TestCanary:
@@ -131,61 +124,6 @@ class TestFailures:
                 assert len(server.runs) == begun <= 8
 
 
-class TestSplay:
-    async def test_spreads_the_sendings(self, dialect: str) -> None:
-        async with fleet(dialect, agents=10) as (server, trmm):
-            await trmm.fleet.run_script(server.agent_ids, 1, splay=0.4)
-            starts = sorted(run.started for run in server.runs)
-            assert len(starts) == 10
-            assert starts[-1] - starts[0] > 0.05
-
-    async def test_a_stop_reaches_those_that_wait(self, dialect: str) -> None:
-        async with fleet(dialect, agents=30) as (server, trmm):
-            server.script(1, retcode=1)
-            async with trmm.fleet.run_script(server.agent_ids, 1, splay=0.5, max_failures=0) as run:
-                outcomes = [outcome async for outcome in run]
-            assert len(outcomes) == 30
-            assert run.counts.skipped > 0
-            assert len(server.runs) == run.counts.done
-
-
-class TestDryRun:
-    async def test_says_what_would_happen_and_sends_nothing(self, dialect: str, tmp_path: Path) -> None:
-        async with fleet(dialect, agents=6) as (server, trmm):
-            server.go_offline(server.agent_ids[0])
-            run = trmm.fleet.run_script(
-                server.agent_ids,
-                1,
-                canary=1,
-                batch=2,
-                skip_offline=True,
-                dry_run=True,
-                journal=tmp_path / "a.db",
-            )
-            outcomes = await run
-            assert [outcome.reason for outcome in outcomes if isinstance(outcome, Skipped)] == [
-                "dry run: would be skipped: offline",
-                "dry run: would run first, as a canary",
-                "dry run: would run in batch 1",
-                "dry run: would run in batch 1",
-                "dry run: would run in batch 2",
-                "dry run: would run in batch 2",
-            ]
-            assert posts(server) == 0
-            assert list(tmp_path.iterdir()) == []
-
-    async def test_of_those_that_would_be_waited_for(self, dialect: str) -> None:
-        async with fleet(dialect, agents=2) as (server, trmm):
-            server.go_offline(server.agent_ids[1])
-            outcomes = await trmm.fleet.run_script(
-                server.agent_ids, 1, when_online=timedelta(hours=1), dry_run=True
-            )
-            assert [outcome.reason for outcome in outcomes if isinstance(outcome, Skipped)] == [
-                "dry run: would run",
-                "dry run: would wait until it is online",
-            ]
-
-
 class TestStopping:
     @pytest.mark.parametrize("after", range(6))
     async def test_while_targets_are_fetched(self, dialect: str, after: int) -> None:
@@ -229,36 +167,6 @@ class TestGroups:
             assert run.worst_retcode == 4
             assert "(5: done, return code 0)" in run.report()
             assert "NAME (1: done" in run.report({server.agent_ids[3]: "NAME"})
-
-
-@pytest.mark.parametrize(
-    ("wrong", "said"),
-    [
-        ({"canary": 0}, "canary"),
-        ({"canary": 1.5}, "canary"),
-        ({"batch": 0}, "batch"),
-        ({"batch": 1.0}, "share"),
-        ({"batch": "5"}, "batch"),
-        ({"max_failures": -1}, "max_failures"),
-        ({"max_failures": 2.0}, "share"),
-        ({"splay": -1}, "splay"),
-        ({"skip_offline": 1}, "skip_offline"),
-        ({"when_online": 60}, "when_online"),
-        ({"when_online": timedelta(0)}, "when_online"),
-        ({"when_online": timedelta(1), "skip_offline": True}, "not both"),
-        ({"dry_run": "yes"}, "dry_run"),
-        ({"success": 0}, "success"),
-        ({"journal": ""}, "journal"),
-        ({"journal": 5}, "journal"),
-    ],
-)
-async def test_a_wrong_policy_is_refused_before_anything_is_sent(wrong: dict[str, Any], said: str) -> None:
-    async with fleet("gateway", agents=1) as (server, trmm):
-        with pytest.raises(InvalidRequestError, match=said):
-            trmm.fleet.run_script(server.agent_ids, 1, **wrong)
-        with pytest.raises(InvalidRequestError, match="retry"):
-            trmm.fleet.resume("a.db", retry="all")  # type: ignore[arg-type]
-        assert server.requests == []
 
 
 async def test_environment_variables_are_for_a_stock_server(dialect: str) -> None:

@@ -11,10 +11,7 @@ import pytest
 
 from tests.fleet.careful import fleet
 from tests.servers import at_once
-from trmm_async import (
-    Counts,
-    InvalidRequestError,
-)
+from trmm_async import Counts, InvalidRequestError
 
 
 class TestStreams:

@@ -9,12 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.properties import many
-from trmm_async import (
-    TRMM,
-    InvalidRequestError,
-    Journal,
-    PostgresJournal,
-)
+from trmm_async import TRMM, InvalidRequestError, Journal, PostgresJournal
 
 
 class TestWhereItIs:

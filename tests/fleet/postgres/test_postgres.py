@@ -5,57 +5,30 @@ import os
 import random
 import subprocess
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.fleet.hosts import execute, go_on, host, kinds, pause, place, rows, sent_twice
+from tests.fleet.hosts import (
+    another,
+    begun,
+    execute,
+    fleet,
+    go_on,
+    host,
+    kinds,
+    pause,
+    place,
+    rows,
+    sent_twice,
+)
 from tests.forked import Forked
 from tests.postgres import PostgresServer
-from tests.servers import at_once, count, served, until
-from trmm_async import (
-    TRMM,
-    Counts,
-    Done,
-    Failed,
-    Journal,
-    JournalError,
-    Outcome,
-    PostgresJournal,
-    Skipped,
-    Unknown,
-)
-from trmm_async.fleet.journal import Order
+from tests.servers import until
+from trmm_async import Done, Failed, Journal, JournalError, Outcome, Skipped, Unknown
 from trmm_async.testing import Simulator
-
-# What a host that is gone has sent is another's to settle a `timeout` after the script must be over.
-WAITS = {"report_grace": 0.5, "timeout": 8}
-
-
-def fleet(
-    dialect: str, agents: int = 12, **world: Any
-) -> AbstractAsyncContextManager[tuple[Simulator, TRMM]]:
-    world = {"script_seconds": (0.001, 0.02), **world}
-    return served(dialect, agents=agents, client=WAITS, longest=100, **world)
-
-
-@asynccontextmanager
-async def another(server: Simulator, **settings: Any) -> AsyncIterator[TRMM]:
-    """A client as another host has it."""
-    settings = {"rate_limit": None, "retries": 0, **WAITS, **settings}
-    settings["dialect"] = server.dialect
-    async with TRMM(server.url, api_key=server.api_key, **settings) as trmm:
-        yield trmm
-
-
-async def begun(database: str, server: Simulator, **order: Any) -> PostgresJournal:
-    """A run on all agents of which nothing was sent."""
-    order = {"server": server.url, "script": 1, "timeout": 1, **order}
-    await (await Journal.create(place(database), Order(**order), server.agent_ids)).aclose()
-    return place(database)
 
 
 async def read(database: str) -> list[Outcome[Any]]:
@@ -177,89 +150,6 @@ class TestOneHost:
                 4,
                 5,
             ]
-
-
-class TestSeveralHosts:
-    async def test_work_it_off_together_and_are_told_all_outcomes(self, database: str, dialect: str) -> None:
-        order = {"width": 6} if dialect == "gateway" else {"batch": 4}
-        async with fleet(dialect, agents=40) as (server, trmm), AsyncExitStack() as stack:
-            journal = await begun(database, server, **order)
-            others = [await stack.enter_async_context(another(server)) for _ in range(2)]
-            told = await asyncio.gather(*(each.fleet.resume(journal) for each in (trmm, *others)))
-            for outcomes in told:
-                assert [one.agent_id for one in outcomes] == server.agent_ids
-                assert kinds(outcomes) == {"Done": 40}
-            assert len(server.runs) == 40
-            assert at_once(server.runs) <= 6
-            assert len({owner for (owner,) in rows(database, "owner")}) > 1
-
-    async def test_have_some_each_where_one_call_is_for_many(self, database: str) -> None:
-        async with fleet("stock", agents=260) as (server, trmm), another(server) as other:
-            journal = await begun(database, server)
-            one, two = await asyncio.gather(trmm.fleet.resume(journal), other.fleet.resume(journal))
-            assert kinds(one) == kinds(two) == {"Done": 260}
-            assert count(server, "POST", "/bulk/") == 2
-            # Whoever comes first has the first 200; the other the rest, unless it comes too late for that.
-            assert min(rows(database, "count(*) OVER (PARTITION BY owner)")) in {(60,), (260,)}
-
-    async def test_are_one_run_with_one_canary(self, database: str, dialect: str) -> None:
-        async with fleet(dialect, agents=20) as (server, trmm), another(server) as other:
-            server.script(1, agent_id=server.agent_ids[1], retcode=1)
-            journal = await begun(database, server, canary=3)
-            one, two = await asyncio.gather(trmm.fleet.resume(journal), other.fleet.resume(journal))
-            ran = len(server.runs)
-            assert 2 <= ran <= 3  # the third may not have been begun when the second had failed
-            for outcomes in (one, two):
-                assert kinds(outcomes) == {"Done": ran, "Skipped": 20 - ran}
-                assert {o.reason for o in outcomes if isinstance(o, Skipped)} == {"a canary did not succeed"}
-            # It stays stopped, until somebody says otherwise.
-            assert kinds(await other.fleet.resume(journal)) == {"Done": ran, "Skipped": 20 - ran}
-            assert kinds(await trmm.fleet.resume(journal, forgive=True)) == {"Done": 20}
-            assert len(server.runs) == 20
-
-    async def test_stop_together_after_too_many_failures(self, database: str) -> None:
-        async with fleet("gateway", agents=40) as (server, trmm), another(server) as other:
-            server.script(1, retcode=1)
-            journal = await begun(database, server, max_failures=4, width=3)
-            one, two = await asyncio.gather(trmm.fleet.resume(journal), other.fleet.resume(journal))
-            # One more than four stops it; two more were on their way.
-            assert 5 <= len(server.runs) <= 7
-            assert kinds(one) == kinds(two) == {"Done": len(server.runs), "Skipped": 40 - len(server.runs)}
-
-    async def test_stop_together_when_the_key_is_refused(self, database: str) -> None:
-        async with (
-            fleet("gateway", agents=30, script_seconds=0.05) as (server, trmm),
-            another(server) as other,
-        ):
-            journal = await begun(database, server, width=2)
-            hosts = asyncio.gather(trmm.fleet.resume(journal), other.fleet.resume(journal))
-            await until(lambda: len(server.runs) >= 4)
-            server.revoke_key()
-            one, two = await hosts
-            for outcomes in (one, two):
-                assert {type(each) for each in outcomes} == {Done, Failed, Skipped}
-            assert len(server.runs) < 30
-
-    async def test_of_which_one_is_stopped_leaves_it_to_the_other(self, database: str) -> None:
-        async with (
-            fleet("gateway", agents=20, script_seconds=0.02) as (server, trmm),
-            another(server) as other,
-        ):
-            journal = await begun(database, server, width=2)
-            run = other.fleet.resume(journal)
-
-            async def left() -> Counts:
-                async with run:
-                    async for _ in run:
-                        run.stop()
-                return run.counts
-
-            whole, counts = await asyncio.gather(trmm.fleet.resume(journal), left())
-            assert kinds(whole) == {"Done": 20}
-            assert counts.total == 20
-            assert counts.pending == 0
-            assert counts.skipped > 0
-            assert len(server.runs) == 20
 
 
 async def finished(process: Forked) -> list[str]:

@@ -38,7 +38,7 @@ from trmm_async.fleet.postgres.database import Connection, Database
 from trmm_async.fleet.postgres.schema import STEPS, installed, made
 from trmm_async.fleet.postgres.store import PostgresJournalStore
 from trmm_async.fleet.rollout import RolloutPolicy
-from trmm_async.fleet.storage import ClaimLostError, SharedJournalStore, may_settle
+from trmm_async.fleet.storage import ClaimLostError, SharedJournalStore
 
 ORDER = Order(server="https://x.example", script=1, args=("a",), timeout=30, env_vars=("A=1",))
 IDS = [f"agent{number:04}" for number in range(12)]
@@ -221,19 +221,6 @@ class TestWhoseItIs:
             assert (await shared(one).standing()).stopped.startswith("401")
             await one.retry(())  # what `resume` does
             await one.begin(IDS[:1], 0, None)
-
-    @pytest.mark.parametrize(
-        "state", ["pending", "claimed", "sending", "settling", "done", "failed", "unknown"]
-    )
-    @pytest.mark.parametrize("to", ["done", "failed", "unknown", "skipped"])
-    def test_what_may_become_of_it(self, state: str, to: str) -> None:
-        under_way = state in {"claimed", "sending", "settling"}
-        stranger = may_settle(state, to, is_sender=False, is_settler=False)
-        assert stranger == (state == "pending" and to == "skipped")
-        late = state == "unknown" and to == "done"
-        assert may_settle(state, to, is_sender=True, is_settler=False) == (under_way or late or stranger)
-        settler = may_settle(state, to, is_sender=False, is_settler=True)
-        assert settler == (state == "settling" or stranger)
 
 
 class TestWhatGoesIn:
