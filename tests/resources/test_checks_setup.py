@@ -17,12 +17,7 @@ from trmm_async import (
     ScriptCheck,
     ServiceCheck,
 )
-from trmm_async.dialects.stock.checks import changes_body, details_of
-from trmm_async.errors import (
-    BadRequestError,
-    InvalidRequestError,
-    NotFoundError,
-)
+from trmm_async.errors import BadRequestError, InvalidRequestError, NotFoundError
 
 SEVEN: list[CheckKind] = [
     DiskSpaceCheck(disk="X:", warning_threshold=20, error_threshold=10, run_interval=300),
@@ -80,31 +75,6 @@ class TestSetUp:
             await trmm.checks.delete(check, in_use=True)
             assert (await trmm.tasks.get(task)).timing is None
 
-    @pytest.mark.parametrize(
-        ("settings", "words"),
-        [
-            (DiskSpaceCheck(disk="C:"), "has to be set"),
-            (DiskSpaceCheck(disk="C:\\", warning_threshold=5), "a letter and a colon"),
-            (DiskSpaceCheck(disk="C:", warning_threshold=5, error_threshold=10), "above error_threshold"),
-            (CpuLoadCheck(warning_threshold=90, error_threshold=80), "below error_threshold"),
-            (MemoryCheck(warning_threshold=100), "from 0 to 99"),
-            (PingCheck(ip="not an address"), "IP address"),
-            (PingCheck(ip="10.0.0.1", severity="critical"), "severity"),  # type: ignore[arg-type]
-            (ServiceCheck(service=""), "service"),
-            (ScriptCheck(script=True), "script"),
-            (ScriptCheck(script=1, args="-Path"), "args"),  # type: ignore[arg-type]
-            (ScriptCheck(script=1, warning_return_codes=("two",)), "codes"),  # type: ignore[arg-type]
-            (ScriptCheck(script=1, timeout=0), "timeout"),
-            (EventLogCheck(name="e", log="applications"), "log"),  # type: ignore[arg-type]
-            ("ping", "PingCheck"),
-        ],
-    )
-    async def test_what_the_server_would_fail_on_or_take_is_refused(self, settings: Any, words: str) -> None:
-        async with served("stock", agents=1) as (server, trmm):
-            with pytest.raises(InvalidRequestError, match=words):
-                await trmm.checks.create(settings, agent=server.agent_ids[0])
-            assert server.requests == []
-
     async def test_it_is_of_an_agent_or_of_a_policy(self) -> None:
         async with served("stock", agents=1) as (server, trmm):
             owner: dict[str, Any]
@@ -137,14 +107,6 @@ class TestSetUp:
             settings = (await trmm.checks.get(log)).settings
             assert isinstance(settings, EventLogCheck)
             assert (settings.event_id, settings.name) == (None, "any")
-
-    def test_a_type_that_is_not_known_here_is_told_in_extra(self) -> None:
-        details, _ = details_of(
-            b'{"id": 5, "check_type": "quantum", "readable_desc": "Quantum Check", "spin": 1, "policy": 2}'
-        )
-        assert (details.name, details.settings, details.extra) == ("Quantum Check", None, {"spin": 1})
-        with pytest.raises(InvalidRequestError, match="quantum"):
-            changes_body("checks.update", {"name": "x"}, details)
 
     async def test_all_of_a_client_or_of_a_site_run_theirs(self) -> None:
         async with served("stock", agents=8) as (server, trmm):

@@ -18,8 +18,9 @@ NOW = datetime.now(UTC)
 
 
 def alert(change: AlertChange) -> AlertEvent:
-    times = {"created_at": NOW - timedelta(hours=2), "resolved_on": NOW - timedelta(hours=1)}
-    return AlertEvent(agent_id="a", alert=Alert(id=1, **times), change=change)
+    created_at, resolved_on = NOW - timedelta(hours=2), NOW - timedelta(hours=1)
+    alert = Alert(id=1, created_at=created_at, resolved_on=resolved_on)
+    return AlertEvent(agent_id="a", alert=alert, change=change)
 
 
 async def test_an_observer_is_told_how_long_an_event_has_waited_for_its_reader(dialect: str) -> None:

@@ -1,23 +1,18 @@
 """The counts of a stock server's dashboard, in the same stream."""
 
-import json
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from tests.stream.fake_gateway import all_of, nothing_is_left, until
 from tests.stream.test_poll_source import client, kinds, quick
 from trmm_async import TRMM
-from trmm_async.dialects.stock.dashboard import counts
-from trmm_async.errors import AuthenticationError, ConnectionFailedError, UnsupportedError
-from trmm_async.events import DASHBOARD, AgentOffline, DashboardCounts, Ended, Event, UnknownEvent
+from trmm_async.errors import UnsupportedError
+from trmm_async.events import DASHBOARD, AgentOffline, DashboardCounts, Event
 from trmm_async.resources.live import MergedSource
 from trmm_async.testing import Simulator
 
 nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
-
-RECORDING = Path(__file__).parents[1] / "recordings" / "ws" / "dashinfo.json"
 
 
 @pytest.fixture
@@ -79,52 +74,6 @@ async def test_a_lost_connection_is_a_gap_and_then_the_counts_as_they_are(server
             assert events.reconnects == 1
 
 
-async def test_a_token_that_has_ended_is_renewed(server: Simulator) -> None:
-    async with client(server, access_token=server.new_token) as trmm:
-        async with trmm.events(dashboard=True, settings=quick()) as events:
-            await all_of(events, 1)
-            server.expire_tokens()
-            server.drop_connections()
-            assert kinds(await all_of(events, 3)) == ["Gap", "DashboardCounts", "Live"]
-
-
-async def test_without_a_login_the_dashboard_is_refused_and_agents_go_on(server: Simulator) -> None:
-    who = server.agent_ids[0]
-    async with client(server) as trmm:
-        with pytest.raises(AuthenticationError, match=r"trmm\.login"):
-            async with trmm.events(dashboard=True, settings=quick()):
-                pass
-        async with trmm.events(who, dashboard=True, settings=quick()) as events:
-            (ended,) = await all_of(events, 1)
-            assert isinstance(ended, Ended)
-            assert (ended.agent_id, type(ended.error)) == (DASHBOARD, AuthenticationError)
-            server.go_offline(who)
-            assert await all_of(events, 1) == [AgentOffline(agent_id=who)]
-
-
-async def test_a_user_without_the_dashboard_is_refused_once(server: Simulator) -> None:
-    async with client(server, access_token=lambda: "no-such-token") as trmm:
-        with pytest.raises(AuthenticationError, match="fresh token"):
-            async with trmm.events(dashboard=True, settings=quick()):
-                pass
-    assert sum(request.path == "/ws/dashinfo/" for request in server.requests) == 2
-
-
-async def test_a_login_that_fails_for_now_is_tried_again(server: Simulator) -> None:
-    attempts: list[int] = []
-
-    def token() -> str:
-        attempts.append(1)
-        if len(attempts) < 3:
-            raise ConnectionFailedError("away")
-        return server.new_token()
-
-    async with client(server, access_token=token) as trmm:
-        async with trmm.events(dashboard=True, settings=quick()) as events:
-            assert kinds(await all_of(events, 1)) == ["DashboardCounts"]
-    assert len(attempts) == 3
-
-
 async def test_a_gateway_has_no_dashboard() -> None:
     async with (
         Simulator(agents=1) as server,
@@ -139,31 +88,3 @@ async def test_leaving_while_it_connects_leaves_nothing(server: Simulator) -> No
     async with client(server, access_token=server.new_token) as trmm:
         async with trmm.events(server.agent_ids, dashboard=True, settings=quick()) as events:
             await until(lambda: events.received > 0)
-
-
-def test_the_recorded_frames_are_read() -> None:
-    frames = json.loads(RECORDING.read_text())["frames"]
-    for frame in frames:
-        assert counts(DASHBOARD, json.dumps(frame["data"]).encode()) == DashboardCounts(
-            servers=103, servers_offline=22, workstations=117, workstations_offline=22, certificate_days=89
-        )
-
-
-@pytest.mark.parametrize(
-    ("frame", "action"),
-    [
-        (b"no json", None),
-        (b"[]", None),
-        (b'{"action": "news", "data": {}}', "news"),
-        (b'{"action": "dashboard.agentcount", "data": {}}', "dashboard.agentcount"),
-        (b'{"action": "dashboard.agentcount"}', "dashboard.agentcount"),
-        (b'{"action": 5}', None),
-    ],
-)
-def test_any_other_frame_is_an_unknown_event(frame: bytes, action: str | None) -> None:
-    assert counts(DASHBOARD, frame) == UnknownEvent(agent_id=DASHBOARD, action=action, raw=frame)
-
-
-def test_a_frame_of_a_server_before_0_19_0_is_refused() -> None:
-    with pytest.raises(UnsupportedError, match=r"0\.19\.0"):
-        counts(DASHBOARD, json.dumps(json.loads(RECORDING.read_text())["frames"][0]["data"]["data"]).encode())

@@ -1,8 +1,13 @@
 """The server as it is set: its key, which goes there alone and is shown nowhere."""
 
+import html
+import json
 import logging
+from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.peer import KEY, always, answer, client, peer, status
 from trmm_async import (
@@ -77,3 +82,31 @@ def told(error: BaseException | None) -> list[str]:
 def test_the_key_is_hidden_in_any_form_that_a_server_may_quote_it_in(form: str) -> None:
     server = Server(base_url="https://x", api_key='a"b&c/d')
     assert server.scrub(f"bad key {form}!") == "bad key ***!"
+
+
+class TestScrubbing:
+    def test_the_longest_goes_first(self) -> None:
+        server = Server(base_url="https://x", api_key="k-e-y")
+        for text in ("12", "ab12cd", "xab12cdx", ""):
+            server.secrets.keep(text)
+        assert server.scrub("xab12cdx ab12cd 12 k-e-y") == "*** *** *** ***"
+
+    @given(
+        secret=st.text(st.characters(exclude_categories=["Cs"]), min_size=4).filter(
+            lambda text: "*" not in text
+        )
+    )
+    def test_every_form_goes(self, secret: str) -> None:
+        server = Server(base_url="https://x", api_key="\x00")
+        server.secrets.keep(secret)
+        for form in (secret, json.dumps(secret), html.escape(secret), quote(secret, safe=""), repr(secret)):
+            assert server.scrub(f"<{form}>").strip("<\"'>") == "***"
+
+    def test_it_remembers_a_bounded_number_the_latest(self) -> None:
+        server = Server(base_url="https://x", api_key="key")
+        for number in range(1000):
+            server.secrets.keep("password")
+            server.secrets.keep(f"token-{number}-")
+        assert len(list(server.secrets)) == 64
+        assert server.scrub("password token-999- token-0-") == "*** *** token-0-"
+        assert repr(server.secrets) == "<Secrets: 64>"

@@ -4,13 +4,8 @@ from functools import partial
 from typing import Any
 
 from trmm_async.calls import Call, Plan, Steps
-from trmm_async.dialects import (
-    HistoryRun,
-    Stock,
-)
-from trmm_async.errors import (
-    TRMMError,
-)
+from trmm_async.dialects import HistoryRun, Stock
+from trmm_async.errors import TRMMError
 
 STOCK = Stock("https://rmm.example.com")
 

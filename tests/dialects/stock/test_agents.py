@@ -9,13 +9,8 @@ import pytest
 from tests.dialects.stock.carried import LINUX, STOCK, follow, one
 from tests.recorded import asks_as_recorded, recording, sent_by
 from trmm_async.calls import ArrayCall, Call, Replay
-from trmm_async.dialects import (
-    AgentFilter,
-)
-from trmm_async.errors import (
-    NotFoundError,
-    PermissionDeniedError,
-)
+from trmm_async.dialects import AgentFilter
+from trmm_async.errors import NotFoundError, PermissionDeniedError
 from trmm_async.models import Agent, ClientRef, SiteRef
 
 CLIENTS = json.dumps(

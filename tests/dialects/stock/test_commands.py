@@ -5,20 +5,10 @@ from typing import Any
 import pytest
 
 from tests.exchanges import HUNG, LINUX, OFFLINE, SAFE, WINDOWS, Requested, carried_out, named, refused, waits
-from trmm_async import (
-    APIError,
-    CommandResult,
-    ConnectionFailedError,
-    HistoryEntry,
-    TRMMError,
-)
+from trmm_async import APIError, CommandResult, ConnectionFailedError, HistoryEntry, TRMMError
 from trmm_async.calls import Plan, Replay
 from trmm_async.dialects.stock.commands import PING, CommandRun, run_command
-from trmm_async.errors import (
-    AgentLostError,
-    AgentUnreachableError,
-    ServerError,
-)
+from trmm_async.errors import AgentLostError, AgentUnreachableError, ServerError
 
 
 def command(text: str = "echo hello", shell: str = "cmd", **more: Any) -> CommandRun:

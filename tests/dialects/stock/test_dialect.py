@@ -9,10 +9,7 @@ from tests.asked import by_hand
 from tests.dialects.stock.carried import AGENT, LINUX, STOCK, follow, one
 from tests.recorded import asks_as_recorded, recording, sent_by
 from trmm_async.calls import Replay
-from trmm_async.dialects import (
-    AgentFilter,
-    ScriptRun,
-)
+from trmm_async.dialects import AgentFilter, ScriptRun
 from trmm_async.dialects.stock.history import (
     AGENT_HISTORY,
     newest_runs,
@@ -20,10 +17,7 @@ from trmm_async.dialects.stock.history import (
     statuses_of,
     visible_agents,
 )
-from trmm_async.errors import (
-    InvalidRequestError,
-    UnsupportedError,
-)
+from trmm_async.errors import InvalidRequestError, UnsupportedError
 
 
 class TestScripts:

@@ -8,10 +8,7 @@ import pytest
 from tests.dialects.stock.carried import AGENT, STOCK, follow, one
 from tests.recorded import asks_as_recorded, recording, sent_by
 from trmm_async.calls import Lane, Replay
-from trmm_async.dialects import (
-    DeploymentOrder,
-    Polled,
-)
+from trmm_async.dialects import DeploymentOrder, Polled
 from trmm_async.dialects.stock.nouns import alert_of, script_of
 from trmm_async.errors import (
     BadRequestError,

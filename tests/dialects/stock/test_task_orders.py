@@ -12,12 +12,8 @@ from hypothesis import strategies as st
 from tests.dialects.stock.carried import AGENT, STOCK, follow
 from tests.recorded import recording, sent_by
 from trmm_async.cron import cron_expression, cron_values
-from trmm_async.dialects import (
-    TaskOrder,
-)
-from trmm_async.errors import (
-    UnsupportedError,
-)
+from trmm_async.dialects import TaskOrder
+from trmm_async.errors import UnsupportedError
 
 
 def _same(one_: str, other: str) -> bool:
