@@ -37,8 +37,8 @@ OF_NO_MODULE: Final = {
 
 TESTED_BY_OTHERS: Final = """
     ansible/inventory/trmm
-    cli/files cli/main cli/options
-    cli/run_options cli/services
+    cli/main
+    cli/run_options
     dialects/base
     dialects/stock/agent_answers dialects/stock/bulk
     events hidden kinds outcomes profiles version

@@ -18,6 +18,7 @@ from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -29,6 +30,13 @@ LONGEST = 120.0
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 HOSTS = ("--agent", "JADE-PC", "--agent", "DESKTOP-001", "--yes")
 """Words that name two agents and go on without a question."""
+
+
+class Typist(StringIO):
+    """A stdin that is a terminal, at which this is typed."""
+
+    def isatty(self) -> bool:
+        return True
 
 
 class Backstage:

@@ -1,6 +1,7 @@
 """Where the key of a command is: the keyring, the file, or somebody who is asked."""
 
 import sys
+from io import StringIO
 from pathlib import Path
 
 import keyring
@@ -11,7 +12,12 @@ import pytest
 
 from tests.cli.conftest import Cli
 from tests.cli.logins import Drawer, login
-from tests.cli.stage import Backstage, program, terminal
+from tests.cli.stage import Backstage, Typist, program, terminal
+from trmm_async.cli.exits import CommandError, Exit
+from trmm_async.cli.keys import ask_key, forget_in_keyring, key_for, store_in_keyring
+from trmm_async.effective_settings import Key, Settings
+from trmm_async.errors import InvalidRequestError
+from trmm_async.profiles import ProfileFile
 
 
 class TestKeyring:
@@ -131,3 +137,60 @@ class TestOnATerminal:
             assert screen.finish() == 0
         assert "Hermes Network Inc." in screen.shown
         assert gateway.api_key not in screen.shown
+
+
+SETTINGS = Settings("https://a.example")
+BOOK = ProfileFile(Path("config.toml"))
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What somebody at the terminal is asked, who types "typed", and to a second question nothing."""
+    questions: list[str] = []
+
+    def typed(question: str) -> str:
+        questions.append(question)
+        return "" if len(questions) > 1 else " typed "
+
+    monkeypatch.setattr("getpass.getpass", typed)
+    monkeypatch.setattr(sys, "stdin", Typist())
+    return questions
+
+
+def test_a_key_that_is_there_is_not_asked_for(monkeypatch: pytest.MonkeyPatch, asked: list[str]) -> None:
+    monkeypatch.setenv("TRMM_API_KEY", "of the environment")
+    assert key_for(SETTINGS, BOOK).value == "of the environment"
+    assert asked == []
+
+
+def test_somebody_is_asked_who_is_here_and_may_be(monkeypatch: pytest.MonkeyPatch, asked: list[str]) -> None:
+    with pytest.raises(InvalidRequestError, match=r"no API key for https://a\.example"):
+        key_for(SETTINGS, BOOK, may_ask=False)
+    assert asked == []
+    assert key_for(SETTINGS, BOOK) == Key("typed", "the terminal")
+    assert asked == ["API key for https://a.example: "]
+    with pytest.raises(CommandError, match="no API key was given") as caught:
+        ask_key("https://a.example")
+    assert caught.value.code is Exit.USAGE
+    monkeypatch.setattr(sys, "stdin", StringIO("piped"))
+    with pytest.raises(InvalidRequestError, match=r"no API key for https://a\.example"):
+        key_for(SETTINGS, BOOK)
+    assert len(asked) == 2
+
+
+def test_a_key_is_kept_by_its_address_without_a_slash_and_forgotten_once(drawer: Drawer) -> None:
+    store_in_keyring("https://a.example/", "key")
+    store_in_keyring("https://b.example", "other")
+    assert drawer.keys == {("trmm", "https://a.example"): "key", ("trmm", "https://b.example"): "other"}
+    for _ in range(2):
+        forget_in_keyring("https://a.example/")
+        assert drawer.keys == {("trmm", "https://b.example"): "other"}
+
+
+def test_a_keyring_that_keeps_nothing_did_not_keep_it(drawer: Drawer) -> None:
+    drawer.set_password = lambda *_: None  # type: ignore[method-assign]
+    words = r"the keyring \(tests\.cli\.logins\.Drawer\) did not keep the key"
+    with pytest.raises(CommandError, match=words) as caught:
+        store_in_keyring("https://a.example", "Sesame")
+    assert caught.value.code is Exit.FAILED
+    assert "Sesame" not in str(caught.value)

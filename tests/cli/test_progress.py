@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.stage import ESCAPE, HOSTS, Backstage, program, terminal
+from trmm_async.cli.progress import bytes_bar, run_bar
 
 
 def test_a_run_shows_how_far_it_is(gateway: Backstage) -> None:
@@ -56,3 +57,15 @@ def test_a_bar_on_stderr_is_drawn_where_stdout_is_none(gateway: Backstage, tmp_p
         assert screen.finish() == 0, screen.shown
     assert re.search(r"\d+/\d+", ESCAPE.sub("", screen.shown))
     assert "\x1b" not in (tmp_path / "outcomes").read_text()
+
+
+def test_without_a_terminal_there_is_no_bar(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    message = "an agent with a long name is waited for, since the server answers slowly today " * 3
+    with run_bar(3) as bar:
+        bar.advance("1 done")
+        bar.say(message)
+    with bytes_bar("installer") as update:
+        update(5, 10)
+    assert capsys.readouterr() == ("", f"{message}\n")

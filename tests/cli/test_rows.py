@@ -8,7 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import trmm_async as sdk
-from trmm_async.cli.rows import flat, flat_names, harmless, in_order, plain
+from trmm_async.cli.exits import CommandError
+from trmm_async.cli.rows import (
+    TableField,
+    as_row,
+    chosen_fields,
+    fields_of,
+    flat,
+    flat_names,
+    harmless,
+    in_order,
+    plain,
+    sort_key,
+    value_of,
+    words_of,
+)
 
 
 @given(
@@ -80,3 +94,62 @@ def test_to_sort_by_are_several_and_what_has_none_comes_last() -> None:
     ]
     assert [row["b"] for row in in_order(rows, "-b")] == [5, 2, 1, None]
     assert in_order(rows, "-a, b")[0] == {"a": 2, "b": 1}
+
+
+AGENT = sdk.Agent(agent_id="a-1", hostname="JADE-PC", client=sdk.ClientRef(id=3, name="Acme"))
+
+
+def test_a_row_of_an_agents_thing_begins_with_the_agent_and_its_host() -> None:
+    thing = {"id": 5, "agent_id": "a-1"}
+    assert list(as_row(thing, {"a-1": "JADE-PC"}).items()) == [
+        ("agent_id", "a-1"), ("hostname", "JADE-PC"), ("id", 5),
+    ]  # fmt: skip
+    assert as_row({"id": 5, "hostname": "own"}, {})["hostname"] == "own"
+    assert as_row(thing) == thing
+    assert as_row(5, {}) == 5
+
+
+def test_a_value_is_found_inside_another_or_is_none() -> None:
+    found = [value_of(AGENT, path) for path in ("client.name", "client.nope", "nope.name", "hostname")]
+    assert found == ["Acme", None, None, "JADE-PC"]
+    assert value_of({"agent_id": "a-1"}, "hostname", {"a-1": "HOST"}) == "HOST"
+    assert value_of(AGENT, "hostname", {}) == "JADE-PC"
+
+
+def test_fields_that_are_chosen_are_checked_by_the_type() -> None:
+    assert chosen_fields(" hostname, client.name,", sdk.Agent, "--fields") == ("hostname", "client.name")
+    assert chosen_fields("agent_id,id", ("id",), "--fields", hosted=True) == ("agent_id", "id")
+    for text, says in (
+        (" , ", "--fields is fields as agent_id, hostname"),
+        ("hostnam", r"there is no field 'hostnam'; .*did you mean 'hostname'\?"),
+        ("hostname.x", "there is no field 'hostname.x'; hostname has none"),
+    ):
+        with pytest.raises(CommandError, match=says):
+            chosen_fields(text, sdk.Agent, "--fields")
+    with pytest.raises(CommandError, match="no field 'agent_id'"):
+        chosen_fields("agent_id", ("id",), "--fields")
+
+
+def test_columns_of_a_flat_table_have_the_types_of_the_fields() -> None:
+    fields = {field.name: field.kind for field in fields_of(sdk.Agent, hosted=False)}
+    assert [fields[name] for name in ("hostname", "client_id", "needs_reboot", "last_seen")] == [
+        "text", "integer", "boolean", "time",
+    ]  # fmt: skip
+    hosted = fields_of(sdk.Check, hosted=True)
+    assert hosted[:2] == (TableField("agent_id", "text"), TableField("hostname", "text"))
+    assert [field.name for field in hosted].count("agent_id") == 1
+
+
+def test_numbers_come_before_times_and_those_before_texts() -> None:
+    values = [None, "b", "A", datetime(2026, 5, 1, tzinfo=UTC), 10, 9.5, True]
+    key = sort_key("x")
+    ordered = sorted(({"x": value} for value in values), key=key)
+    assert [row["x"] for row in ordered] == [True, 9.5, 10, values[3], "A", "b", None]
+
+
+def test_values_in_words() -> None:
+    disk = sdk.Disk(device="C:", free="10 GB", total="100 GB", percent=90)
+    values = [None, True, ["a", None, 3], sdk.ClientRef(id=1, name="Acme"), disk, 1.5]
+    assert [words_of(value) for value in values] == [
+        "", "True", "a, , 3", "Acme", "C: 90% used (10 GB of 100 GB free)", "1.5",
+    ]  # fmt: skip
