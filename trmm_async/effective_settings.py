@@ -334,7 +334,7 @@ def keyring_library() -> Any:
     return keyring
 
 
-def rate_limit_of(text: str | None, what: str = "the rate limit") -> RateLimit | Literal["default"] | None:
+def rate_limit_of(text: str | None) -> RateLimit | Literal["default"] | None:
     """Read a rate limit from a text: "100/60", or "none"; None is the default."""
     if text is None:
         return "default"
@@ -344,7 +344,9 @@ def rate_limit_of(text: str | None, what: str = "the rate limit") -> RateLimit |
     try:
         return RateLimit(int(count), per=float(seconds))
     except ValueError as error:
-        raise InvalidRequestError(f"{what} is COUNT/SECONDS as 100/60, or none; not {text!r}") from error
+        raise InvalidRequestError(
+            f"the rate limit is COUNT/SECONDS as 100/60, or none; not {text!r}"
+        ) from error
 
 
 def client_settings(settings: Settings) -> dict[str, Any]:
@@ -367,28 +369,24 @@ class FoundSettings:
     remember: Callable[[str], None] | None = None
 
 
-def from_environment(given: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> FoundSettings:
-    """The arguments of a client by the environment. The file is read only if a profile is named there.
+def from_environment(given: Mapping[str, Any]) -> FoundSettings:
+    """The arguments of a client by the environment; those that are given take precedence.
 
-    Args:
-        given: arguments that take precedence.
-        environ: the environment.
+    The file of profiles is read only if the environment names a profile.
 
     Raises:
         InvalidRequestError: the address or the key is missing, or a setting is wrong.
         KeySourceError: the keyring can't be read.
     """
-    named = _variable(environ, "profile")
+    named = _variable(os.environ, "profile")
     if not named:
         for what in ("url", "api_key"):
-            if what not in given and not _variable(environ, what):
+            if what not in given and not _variable(os.environ, what):
                 raise InvalidRequestError(f"the environment variable {VARIABLES[what]} is not set")
-    return _found(GlobalOptions(), read_profile_file() if named else ProfileFile(Path()), environ, given)
+    return _found(GlobalOptions(), read_profile_file() if named else ProfileFile(Path()), given)
 
 
-def from_profile(
-    name: object, given: Mapping[str, Any], environ: Mapping[str, str] = os.environ
-) -> FoundSettings:
+def from_profile(name: object, given: Mapping[str, Any]) -> FoundSettings:
     """The arguments of a client by a profile. What the profile doesn't set is read from the environment.
 
     Raises:
@@ -397,19 +395,17 @@ def from_profile(
     """
     if not isinstance(name, str) or not name:
         raise InvalidRequestError(f"a profile is named by a text, not {name!r}")
-    return _found(GlobalOptions(profile=name), read_profile_file(), environ, given)
+    return _found(GlobalOptions(profile=name), read_profile_file(), given)
 
 
-def _found(
-    given: GlobalOptions, book: ProfileFile, environ: Mapping[str, str], before: Mapping[str, Any]
-) -> FoundSettings:
+def _found(given: GlobalOptions, book: ProfileFile, before: Mapping[str, Any]) -> FoundSettings:
     url = before.get("url")
-    settings = resolve(replace(given, url=url), book, environ)
+    settings = resolve(replace(given, url=url), book)
     everything = {"url": settings.url, **client_settings(settings), **before}
     if "api_key" not in everything:
-        key = find_key(settings, book, environ)
+        key = find_key(settings, book)
         if key is None:
-            raise no_key(settings, book, environ)
+            raise no_key(settings, book)
         everything["api_key"] = key.value
     return FoundSettings(everything, dialect_writer(settings, book) if "dialect" not in before else None)
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Inbox", "Message", "NatsAwayError", "NatsLink", "NatsRefusedError", "NobodyThereError"]
 
+_ANSWERS_WITHIN: Final = 2.0
+"""Seconds that connecting, or one request, may take."""
 _REFUSALS: Final = ("authorization", "authentication", "permissions violation", "tls is not offered")
 _NOBODY: Final = "503"
 _GONE: Final = "gone"
@@ -122,12 +124,10 @@ class NatsLink:
 
     Args:
         address: the server's address.
-        answers_within: seconds that connecting, or one request, may take.
     """
 
-    def __init__(self, address: EngineAddress, *, answers_within: float = 2.0) -> None:
+    def __init__(self, address: EngineAddress) -> None:
         self.address = address
-        self._answers_within = answers_within
         self._client: _Client | None = None
         self._opening = asyncio.Lock()
         self._prefix = ""
@@ -253,12 +253,12 @@ class NatsLink:
         away = refused = ""
         before = cancellations()
         try:
-            async with asyncio.timeout(self._answers_within):
+            async with asyncio.timeout(_ANSWERS_WITHIN):
                 found = await work(await self._connected())
                 check_swallowed(before)
                 return found
         except (TimeoutError, faults.TimeoutError):
-            away = f"no answer within {self._answers_within:g} s"
+            away = f"no answer within {_ANSWERS_WITHIN:g} s"
             await self.aclose()
         except (faults.Error, OSError, ValueError, EOFError) as error:
             said = self.address.scrub(str(error) or type(error).__name__).removeprefix("nats: ")
@@ -305,7 +305,7 @@ class NatsLink:
                 # Without these the library tries for two minutes to reach a host that refuses.
                 max_reconnect_attempts=1,
                 reconnect_time_wait=0,
-                connect_timeout=self._answers_within,  # type: ignore[arg-type] # it takes fractions, too
+                connect_timeout=_ANSWERS_WITHIN,  # type: ignore[arg-type] # it takes fractions, too
                 error_cb=note,
                 **_credentials(address),
             )

@@ -24,6 +24,8 @@ from trmm_async.engines.faults import EngineAwayError, EngineRefusedError, cance
 
 __all__ = ["RedisAwayError", "RedisLink", "RedisRefusedError", "LuaScript"]
 
+_ANSWERS_WITHIN: Final = 2.0
+"""Seconds that connecting, or one command, may take."""
 _FINAL: Final = (
     faults.AuthenticationError,
     faults.AuthenticationWrongNumberOfArgsError,
@@ -79,12 +81,10 @@ class RedisLink:
 
     Args:
         address: the server's address.
-        answers_within: seconds that connecting, or one command, may take.
     """
 
-    def __init__(self, address: EngineAddress, *, answers_within: float = 2.0) -> None:
+    def __init__(self, address: EngineAddress) -> None:
         self.address = address
-        self._answers_within = answers_within
         self._connection: Any = None
         self._turn = asyncio.Lock()
         self.commands: int = 0
@@ -99,7 +99,7 @@ class RedisLink:
 
         Args:
             words: the command.
-            within: seconds that it may take, in place of `answers_within`.
+            within: seconds that it may take, in place of 2.
 
         Raises:
             RedisAwayError: no answer; it may have been carried out or not.
@@ -119,7 +119,7 @@ class RedisLink:
     async def _in_turn(
         self, words: Sequence[Any], else_words: Sequence[Any] | None, within: float | None
     ) -> Any:
-        seconds = self._answers_within if within is None else within
+        seconds = _ANSWERS_WITHIN if within is None else within
         ends_at = asyncio.get_running_loop().time() + seconds
         try:
             async with asyncio.timeout_at(ends_at):

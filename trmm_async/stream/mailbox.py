@@ -23,14 +23,13 @@ class Mailbox(Generic[T]):
     Belongs to one event loop. Waiting writers are served in order.
 
     Attributes:
-        filled_at: when it was last empty and an item came, by `clock`.
+        filled_at: when it was last empty and an item came.
         stamp: called with each item before it is put in.
     """
 
-    def __init__(self, size: int, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, size: int) -> None:
         self._size = size
-        self._clock = clock
-        self.filled_at: float = clock()
+        self.filled_at: float = time.monotonic()
         self._items: deque[T] = deque()
         self._writers: deque[tuple[T, asyncio.Future[None]]] = deque()
         self._reader: asyncio.Future[None] | None = None
@@ -64,7 +63,7 @@ class Mailbox(Generic[T]):
         if len(self._items) >= self._size:
             return False
         if not self._items:
-            self.filled_at = self._clock()
+            self.filled_at = time.monotonic()
         self._items.append(item)
         if self._reader is not None:
             self._call_reader()

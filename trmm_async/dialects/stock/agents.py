@@ -126,17 +126,13 @@ class Places:
         return self._refs[client, site]
 
 
-def listed_agents(
-    places: Places,
-    wanted: Callable[[Agent], bool],
-    whole: Callable[[list[Agent]], Any] | None = None,
-) -> codec.ListDecoder[Any]:
+def listed_agents(places: Places, wanted: Callable[[Agent], bool]) -> codec.ListDecoder[list[Agent]]:
     """Reads those agents of a list that are wanted."""
 
     def some(rows: list[_Listed]) -> list[Agent]:
         return [agent for one in rows if wanted(agent := _agent_of_item(places, one))]
 
-    return codec.ListDecoder(_Listed, some, whole)
+    return codec.ListDecoder(_Listed, some)
 
 
 def listed_statuses(agent_ids: frozenset[str]) -> codec.ListDecoder[Mapping[str, str]]:

@@ -289,7 +289,7 @@ class Stock:
     @plan
     def _listed_agents(self, which: AgentFilter) -> Steps[list[Agent]]:
         places = yield from _places()
-        agents: codec.ListDecoder[list[Agent]] = listed_agents(places, partial(_is_wanted, which))
+        agents = listed_agents(places, partial(_is_wanted, which))
         return (yield from read_as(AGENTS.call(query=_agent_query(which)), agents))
 
     @plan

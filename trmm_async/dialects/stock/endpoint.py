@@ -241,12 +241,11 @@ def act(
     path: str,
     *,
     decode: Callable[[bytes], T],
-    method: str = "POST",
     replay: Replay = Replay.NEVER,
     **facts: Unpack[Facts],
 ) -> Endpoint[T]:
     """Declare a call that changes something and has an answer."""
-    return Endpoint(name=name, method=method, path=path, decode=decode, replay=replay, **_told(facts))
+    return Endpoint(name=name, method="POST", path=path, decode=decode, replay=replay, **_told(facts))
 
 
 def as_declared(call: Call[T]) -> Call[T]:
