@@ -278,6 +278,7 @@ def write_methods(
     later: Sequence[str] = (),
     loss: str = "",
     values: Callable[[Any, Sequence[str] | None], dict[str, Any]] = values_of,
+    create: Create | None = None,
 ) -> WriteMethods:
     """Write by the methods `create`, `update` and `delete` of a resource.
 
@@ -286,9 +287,10 @@ def write_methods(
         later: fields that `create` does not take; they are set by an `update` after it.
         loss: the argument by which `delete` is told that the loss of data was accepted: the plan showed it.
         values: makes the arguments from a spec and the names of the fields to change (None: all).
+        create: creates a part of another object, in place of the method `create`.
     """
 
-    async def create(trmm: TRMM, spec: Any, _owner: int | None) -> int:
+    async def create_alone(trmm: TRMM, spec: Any, _owner: int | None) -> int:
         resource = resource_at(trmm, at)
         arguments = values(spec, None)
         afterwards = {name: arguments.pop(name) for name in later}
@@ -298,12 +300,12 @@ def write_methods(
         return int(made.id)
 
     async def update(trmm: TRMM, row: Row, spec: Any, names: Sequence[str]) -> None:
-        await resource_at(trmm, at).update(row.thing, **values(spec, names))
+        await resource_at(trmm, at).update(row.thing or row.id, **values(spec, names))
 
     async def delete(trmm: TRMM, row: Row) -> None:
         await resource_at(trmm, at).delete(row.id, **({loss: True} if loss else {}))
 
-    return WriteMethods(create=create, update=update, delete=delete)
+    return WriteMethods(create=create or create_alone, update=update, delete=delete)
 
 
 def resource_at(trmm: TRMM, path: str) -> Any:

@@ -73,14 +73,6 @@ async def _create_patches(trmm: TRMM, spec: Any, owner: int | None) -> int:
     return (await trmm.policies.patches.create(owner or 0, **values_of(spec))).id
 
 
-async def _update_patches(trmm: TRMM, row: Row, spec: Any, names: Sequence[str]) -> None:
-    await trmm.policies.patches.update(row.id, **values_of(spec, names))
-
-
-async def _delete_patches(trmm: TRMM, row: Row) -> None:
-    await trmm.policies.patches.delete(row.id)
-
-
 # -- checks --------------------------------------------------------------------------------------------------
 
 
@@ -152,14 +144,6 @@ async def _create_check(trmm: TRMM, spec: Any, owner: int | None) -> int:
     return (await trmm.checks.create(spec, policy=owner or 0)).id
 
 
-async def _update_check(trmm: TRMM, row: Row, spec: Any, names: Sequence[str]) -> None:
-    await trmm.checks.update(row.id, **values_of(spec, names))
-
-
-async def _delete_check(trmm: TRMM, row: Row) -> None:
-    await trmm.checks.delete(row.id, in_use=True)
-
-
 # -- tasks ---------------------------------------------------------------------------------------------------
 
 
@@ -198,14 +182,6 @@ async def _create_task(trmm: TRMM, spec: Any, owner: int | None) -> int:
     return (await trmm.tasks.set_up(policy=owner, **values_of(spec))).id
 
 
-async def _update_task(trmm: TRMM, row: Row, spec: Any, names: Sequence[str]) -> None:
-    await trmm.tasks.update(row.id, **values_of(spec, names))
-
-
-async def _delete_task(trmm: TRMM, row: Row) -> None:
-    await trmm.tasks.delete(row.id, in_use=True)
-
-
 # -- policies ------------------------------------------------------------------------------------------------
 
 
@@ -241,10 +217,8 @@ POLICIES: Final = (
         owner="policies",
         key=lambda _: "Windows updates",
         read=_patches,
-        create=_create_patches,
-        update=_update_patches,
-        delete=_delete_patches,
         unordered=(("run_time_days",),),
+        **write_methods("policies.patches", create=_create_patches),
     ),
     Kind(
         name="checks",
@@ -255,10 +229,8 @@ POLICIES: Final = (
         label=_check_label_fields,
         read=_checks,
         refs={("script",): "scripts"},
-        create=_create_check,
-        update=_update_check,
-        delete=_delete_check,
         prepare=_check_prepared,
+        **write_methods("checks", loss="in_use", create=_create_check),
     ),
     Kind(
         name="tasks",
@@ -275,8 +247,6 @@ POLICIES: Final = (
             ("platforms",),
             *(("schedule", name) for name in ("days", "weekdays", "weeks", "months")),
         ),
-        create=_create_task,
-        update=_update_task,
-        delete=_delete_task,
+        **write_methods("tasks", loss="in_use", create=_create_task),
     ),
 )
