@@ -16,7 +16,7 @@ from trmm_async.cli.exits import CommandError
 from trmm_async.cli.settings import write_profile_file
 from trmm_async.effective_settings import GlobalOptions, client_settings, find_key, resolve
 from trmm_async.errors import InvalidRequestError
-from trmm_async.profiles import Profile, ProfileFile, config_path, read_profile_file
+from trmm_async.profiles import Profile, ProfileFile, read_profile_file
 
 
 class TestTheFile:
@@ -40,23 +40,6 @@ class TestTheFile:
         elsewhere = find_key(settings, book, {"TRMM_API_KEY": "k"})
         assert elsewhere is not None
         assert elsewhere.value == "k"
-
-    @pytest.mark.parametrize(
-        ("text", "says"),
-        [
-            ("default = ", "is no TOML"),
-            ("profiles = 3", "profiles must be tables"),
-            ("[profiles]\nmain = 3", "profiles must be tables"),
-            ("[profiles.main]\nurl = 3", r"profiles.main.url must be text"),
-            ("[profiles.main]\nkeyring = 3", "must be true or false"),
-            ("default = 3", "default must be text"),
-        ],
-    )
-    def test_what_is_wrong_in_it_is_said(self, bare: Path, text: str, says: str) -> None:
-        bare.parent.mkdir()
-        bare.write_text(text)
-        with pytest.raises(InvalidRequestError, match=says):
-            read_profile_file()
 
     def test_that_cannot_be_written_is_said(self, bare: Path) -> None:
         bare.parent.write_text("in the way")
@@ -122,10 +105,6 @@ class TestTheFile:
                 capture_output=True, text=True, timeout=120, check=False,
             )  # fmt: skip
             assert (done.returncode, done.stderr[: len(says)]) == (code, says), done.stderr
-
-    def test_is_in_the_platforms_folder_unless_said_otherwise(self, tmp_path: Path) -> None:
-        assert config_path({}).parts[-2:] == ("trmm", "config.toml")
-        assert config_path({"TRMM_CONFIG": str(tmp_path)}) == tmp_path
 
 
 class TestSharedLimits:

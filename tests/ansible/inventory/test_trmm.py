@@ -8,11 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from tests.cli.stage import Backstage
-from tests.servers import DIALECTS, served, stock
-from trmm_async.ansible import PLUGINS, hosts
+from trmm_async.ansible import PLUGINS
 
 INVENTORY = """\
 plugin: trmm
@@ -26,7 +23,11 @@ cache_plugin: jsonfile
 cache_connection: CACHE
 cache_timeout: 3600
 """
-PAGE = Path(__file__).parents[1] / "docs" / "ansible.md"
+
+
+PAGE = Path(__file__).parents[3] / "docs" / "ansible.md"
+
+
 NAMES = {
     "all": "all-ID",
     "Ungrouped": "Ungrouped-ID",
@@ -42,6 +43,8 @@ NAMES = {
     "Über-PC.example": "Über-PC.example",
 }
 """What machines call themselves, and what they are for Ansible, to whom some of it means something."""
+
+
 HOSTILE = "{{ lookup('pipe', 'touch OWNED') }}"
 
 
@@ -130,25 +133,3 @@ def test_ansible_lists_groups_and_caches(tmp_path: Path) -> None:
     assert "trmm: " in again.stderr
     texts = [again.stderr, *(path.read_text() for path in (tmp_path / "cache").iterdir())]
     assert not [text for text in texts if environment["TRMM_API_KEY"] in text]
-
-
-@pytest.mark.parametrize("dialect", DIALECTS)
-async def test_hosts_are_agents_by_unique_names(dialect: str) -> None:
-    async with served(dialect, agents=8) as (_, trmm):
-        agents = await trmm.agents.list()
-        found = await hosts(trmm)
-        assert len({host["name"] for host in found}) == 8
-        assert {host["vars"]["trmm_agent_id"] for host in found} == {agent.agent_id for agent in agents}
-        assert json.loads(json.dumps(found)) == found
-        client = agents[0].client.name
-        theirs = await hosts(trmm, client=client)
-        assert {host["vars"]["trmm_client"] for host in theirs} == {client}
-
-
-async def test_agents_of_one_name_have_their_ids_behind_it() -> None:
-    async with stock(agents=3) as (server, trmm):
-        twins = [server.add_agent(hostname=name) for name in ("TWIN", "twin")]
-        server.add_agent(hostname="ODD\nname\x1b")
-        names = [host["name"] for host in await hosts(trmm)]
-        assert "ODD_name" in names
-        assert {f"{twin.hostname}-{twin.agent_id}" for twin in twins} <= {*names}
