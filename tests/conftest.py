@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.clock import SkippingLoops
-from tests.forked import end_all
+from tests.forked import end_all, shared_folder
 from tests.logs import Log
 from tests.peer import KEY
 from tests.postgres import PostgresServer, postgres_server
@@ -44,7 +44,12 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-def pytest_sessionfinish() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("numprocesses", None):
+        shared_folder()
+
+
+def pytest_unconfigure() -> None:
     end_all()
 
 

@@ -2,7 +2,8 @@
 
 A fork has the environment, the streams and the session that it is given, is reached by signals, and ends as
 any process does: with an exit code, and with all that Python says when it goes. It has no fresh interpreter:
-what Python or a module does when it is loaded (read PYTHONIOENCODING, import something) needs a real start.
+what Python or a module does when it is loaded (read PYTHONUTF8, import something) needs a real start. Of the
+variables that Python reads then, PYTHONIOENCODING alone is heeded.
 """
 
 import atexit
@@ -14,6 +15,7 @@ import json
 import os
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -31,7 +33,18 @@ from typing import IO, Any, Final, NoReturn, Self
 
 from tests.forked_client import asked
 
-__all__ = ["CLIENT", "Finished", "Forked", "Forks", "end_all", "forks", "killed_in_the_end", "program"]
+__all__ = [
+    "CLIENT",
+    "Finished",
+    "Forked",
+    "Forks",
+    "alone",
+    "end_all",
+    "forks",
+    "killed_in_the_end",
+    "program",
+    "shared_folder",
+]
 
 ROOT: Final = Path(__file__).parents[1]
 CLIENT: Final = str(ROOT / "tests" / "forked_client.py")
@@ -39,6 +52,10 @@ LONGEST: Final = 120
 """Seconds after which a program is killed. A whole number, as alarms want it."""
 STOPPING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STREAMS: Final = ("stdin", "stdout", "stderr")
+FOLDER: Final = "FOLDER_OF_TESTS"
+"""The variable by which processes of tests find what they share."""
+ENDS_WITH: Final = "alive"
+"""A pipe in it that is open for as long as the run: what reads it ends with the run, however that ends."""
 SHELL_IS_NAMED: Final = "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"
 
 Finished = subprocess.CompletedProcess[str]
@@ -64,12 +81,12 @@ OPTIONS: Final = {"package": ("-X", "dev", "-W", "error"), "cli": ()}
 class Forked:
     """A program on its way: as much of `subprocess.Popen` as the tests need. Pipes are text."""
 
-    def __init__(self, answers: socket.socket, pipes: Mapping[str, int]) -> None:
+    def __init__(self, answers: socket.socket, pipes: Mapping[str, int], encoding: str) -> None:
         self._answers = answers
         self._said = b""
         self.returncode: int | None = None
         self.stdin, self.stdout, self.stderr = (
-            os.fdopen(pipes[name], "w" if name == "stdin" else "r", encoding="utf-8")
+            os.fdopen(pipes[name], "w" if name == "stdin" else "r", encoding=encoding)
             if name in pipes
             else None
             for name in STREAMS
@@ -144,8 +161,7 @@ class Forks:
     """The process that forks, seen from the tests. From any thread, as many programs at once as they like."""
 
     def __init__(self, kind: str) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="forks")
-        self.address = str(Path(self._folder.name) / "socket")
+        self.address = str(shared_folder() / kind)
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "TRMM"))
         }
@@ -153,16 +169,18 @@ class Forks:
             f"import tests.forked; code = tests.forked.program({kind!r}, {self.address!r})\n"
             "with tests.forked.ended_soon(): exec(code)"
         )
-        self._process = subprocess.Popen(
-            [sys.executable, *OPTIONS[kind], "-c", command],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,
-        )
-        assert self._process.stdout is not None
-        assert self._process.stdout.readline(), "it did not start"
+        # To load everything takes seconds: one process of those that run tests has it done for all.
+        with alone(kind) as folder, (folder / ENDS_WITH).open("rb", 0) as ends_with:
+            if not Path(self.address).exists():
+                subprocess.run(
+                    [sys.executable, *OPTIONS[kind], "-c", command],
+                    cwd=ROOT,
+                    env=environment,
+                    stdin=ends_with,
+                    stdout=subprocess.DEVNULL,
+                    start_new_session=True,
+                    check=True,
+                )
 
     def start(
         self,
@@ -210,7 +228,8 @@ class Forks:
                 "terminal": terminal,
                 "ignoring": [int(number) for number in ignoring],
             }
-            return Forked(asked(self.address, order, list(theirs.values())), pipes)
+            encoding, _ = _encoding(os.environ if env is None else env)
+            return Forked(asked(self.address, order, list(theirs.values())), pipes, encoding)
         finally:
             for number in passing:
                 os.close(number)
@@ -227,12 +246,6 @@ class Forks:
                 process.kill()
         return Finished([what, *words], process.wait(), out, error)
 
-    def end(self) -> None:
-        with self._process:
-            assert self._process.stdin is not None
-            self._process.stdin.close()
-        self._folder.cleanup()
-
 
 @asynccontextmanager
 async def killed_in_the_end(text: str, words: Sequence[str]) -> AsyncIterator[IO[str]]:
@@ -247,27 +260,44 @@ async def killed_in_the_end(text: str, words: Sequence[str]) -> AsyncIterator[IO
 
 @cache
 def forks(kind: str) -> Forks:
-    """The process that forks programs of this kind, the same for all tests of this process."""
-    started = Forks(kind)
-    _STARTED.append(started)
-    return started
+    """The process that forks programs of this kind, the same for all tests of a run."""
+    return Forks(kind)
 
 
-_STARTED: Final[list[Forks]] = []
+def shared_folder() -> Path:
+    """What all processes that run the tests of a run share; made by the first that asks."""
+    if FOLDER not in os.environ:
+        os.environ[FOLDER] = tempfile.mkdtemp(prefix="trmm-tests-")
+        fifo = Path(os.environ[FOLDER]) / ENDS_WITH
+        os.mkfifo(fifo)
+        _OPEN.append(os.open(fifo, os.O_RDWR))
+    return Path(os.environ[FOLDER])
+
+
+@contextmanager
+def alone(what: str) -> Iterator[Path]:
+    """The shared folder, while no other process of the run does this in it."""
+    folder = shared_folder()
+    with (folder / f"{what}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+
+
+_OPEN: Final[list[int]] = []
 
 
 def end_all() -> None:
-    """End those that were started."""
-    while _STARTED:
-        _STARTED.pop().end()
+    """End what forks, if it was begun here, and remove the folder."""
+    while _OPEN:
+        os.close(_OPEN.pop())
+        shutil.rmtree(os.environ.pop(FOLDER))
     forks.cache_clear()
 
 
 # What follows runs in the process that forks.
 
 
-def program(kind: str, address: str) -> CodeType:
-    """Returns in each fork, with what it is to run as `__main__`."""
+def _load(kind: str) -> None:
     import trmm_async
     import trmm_async.testing
 
@@ -285,11 +315,16 @@ def program(kind: str, address: str) -> CodeType:
             getattr(room, name)  # names are imported when they are first looked at
     gc.collect()
     gc.freeze()  # or each fork, when it ends, would look through all of this: that takes longer than the fork
+
+
+def program(kind: str, address: str) -> CodeType:
+    """Returns in each fork, with what it is to run as `__main__`."""
+    _load(kind)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
         listener.listen(100)
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
+        if os.fork():
+            os._exit(0)  # whoever waits for this process knows by its end that the other one listens
         while True:
             ready, _, _ = select.select([listener, sys.stdin], [], [])
             if listener not in ready:
@@ -369,12 +404,12 @@ def _become(order: Mapping[str, Any], files: Sequence[int]) -> CodeType:
         os.close(file)
     if order.get("terminal"):
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    os.environ.clear()
+    os.environ.update(order["environment"])
     for number, name in enumerate(STREAMS):
         stream = _stream(number) if number in order["streams"] else None
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
-    os.environ.clear()
-    os.environ.update(order["environment"])
     time.tzset()
     os.chdir(order["folder"])
     what, words = order["what"], order["words"]
@@ -388,13 +423,20 @@ def _become(order: Mapping[str, Any], files: Sequence[int]) -> CodeType:
     return compile(what, "<string>", "exec")
 
 
+def _encoding(environment: Mapping[str, str]) -> tuple[str, str]:
+    """The encoding of the standard streams, and what they do with what it has no letters for."""
+    encoding, _, errors = environment.get("PYTHONIOENCODING", "").partition(":")
+    return encoding or "utf-8", errors or "strict"
+
+
 def _stream(number: int) -> io.TextIOWrapper:
     """As Python makes the standard streams when it starts."""
+    encoding, errors = _encoding(os.environ)
     raw = io.FileIO(number, "w" if number else "r", closefd=False)
     return io.TextIOWrapper(
         io.BufferedWriter(raw) if number else io.BufferedReader(raw),
-        encoding="utf-8",
-        errors="backslashreplace" if number == 2 else "strict",
+        encoding=encoding,
+        errors="backslashreplace" if number == 2 else errors,
         newline="\n",
         line_buffering=number == 2 or raw.isatty(),
     )

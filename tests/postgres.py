@@ -24,6 +24,7 @@ import psycopg
 import pytest
 
 from tests.engine_servers import _free_port
+from tests.forked import alone
 
 __all__ = ["PostgresServer", "postgres_server"]
 
@@ -82,12 +83,20 @@ class PostgresServer:
         assert done.returncode == 0, done.stderr.decode(errors="replace")
 
     def make(self) -> None:
-        """Make its data."""
-        self._run(
-            str(self._programs / "initdb"),
-            *("-D", str(self._folder / "data"), "-U", "trmm", "-A", "trust", "-E", "UTF8", "--locale=C"),
-            "--no-sync",
-        )
+        """Make its data: a copy of the first one's of this run, since making takes ten times as long."""
+        with alone("postgres") as folder:
+            data = folder / "postgres"
+            if not data.exists():
+                folder.chmod(0o711)
+                data.mkdir()
+                if self._user is not None:
+                    os.chown(data, self._user, -1)
+                self._run(
+                    str(self._programs / "initdb"),
+                    *("-D", str(data), "-U", "trmm", "-A", "trust", "-E", "UTF8", "--locale=C"),
+                    "--no-sync",
+                )
+        self._run("cp", "-a", str(data), str(self._folder / "data"))
 
     def start(self) -> "PostgresServer":
         """Start it, on the port that it had, and wait until it answers."""

@@ -130,7 +130,7 @@ def program(
 
     With `fresh`, or with variables that Python reads when it starts, in an interpreter of its own, too.
     """
-    if not fresh and not any(name.startswith("PYTHON") for name in extra):
+    if not fresh and not any(name.startswith("PYTHON") for name in extra.keys() - {"PYTHONIOENCODING"}):
         forked_one = forked().run(COMMAND, words, typed, env=environment(extra), stdin=subprocess.PIPE)
         return Said(forked_one.returncode, forked_one.stdout, forked_one.stderr)
     done = subprocess.run(
