@@ -6,6 +6,7 @@ what Python or a module does when it is loaded (read PYTHONUTF8, import somethin
 variables that Python reads then, PYTHONIOENCODING alone is heeded.
 """
 
+import asyncio
 import atexit
 import fcntl
 import gc
@@ -313,8 +314,26 @@ def _load(kind: str) -> None:
     for room in (trmm_async, trmm_async.testing):
         for name in room.__all__:
             getattr(room, name)  # names are imported when they are first looked at
+    if kind == "package":
+        asyncio.run(_warm_up())
     gc.collect()
     gc.freeze()  # or each fork, when it ends, would look through all of this: that takes longer than the fork
+
+
+async def _warm_up() -> None:
+    """What is made at the first call and kept, such as decoders, is there before the forks."""
+    from trmm_async import TRMM
+    from trmm_async.testing import Simulator
+
+    for dialect in ("gateway", "stock"):
+        async with (
+            Simulator(agents=2, dialect=dialect, script_seconds=0.01) as server,
+            TRMM(server.url, api_key=server.api_key, dialect=dialect) as trmm,
+        ):
+            await trmm.agents.list()
+            await trmm.scripts.list()
+            async with trmm.events(server.agent_ids):
+                await trmm.fleet.run_script(server.agent_ids, 1)
 
 
 def program(kind: str, address: str) -> CodeType:

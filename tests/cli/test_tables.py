@@ -91,8 +91,8 @@ def test_what_fails_leaves_what_was_there(cli: Cli, gateway: Backstage, tmp_path
     assert sorted(one.name for one in tmp_path.iterdir()) == ["agents.csv", "clients.csv"]
 
 
-@pytest.mark.parametrize(("form", "most"), [("csv", 20_000), ("jsonl", 20_000), ("sqlite", 20_000)])
-def test_many_rows_take_no_more_memory_than_few(tmp_path: Path, form: str, most: int) -> None:
+@pytest.mark.parametrize("form", ["csv", "jsonl", "sqlite"])
+def test_many_rows_take_no_more_memory_than_few(tmp_path: Path, form: str) -> None:
     def peak(rows: int) -> int:
         folder = tmp_path / f"{rows}"
         folder.mkdir()
@@ -107,11 +107,11 @@ def test_many_rows_take_no_more_memory_than_few(tmp_path: Path, form: str, most:
     tracemalloc.start()
     try:
         peak(10)
-        few, many = peak(4_000), peak(most)
+        few, many = peak(2_000), peak(8_000)
     finally:
         tracemalloc.stop()
     assert many < few + 500_000
-    assert len(read(tmp_path / "4000", form, "things")) == 4_000
+    assert len(read(tmp_path / "2000", form, "things")) == 2_000
 
 
 def test_parquet_holds_a_batch_and_no_more(tmp_path: Path) -> None:

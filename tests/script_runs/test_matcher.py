@@ -6,9 +6,10 @@ from itertools import accumulate, pairwise
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.properties import many
 from trmm_async.models import HistoryEntry, ScriptResult
 from trmm_async.script_runs.matcher import RunMatcher
 from trmm_async.script_runs.tracked import (
@@ -449,6 +450,7 @@ class TestLooks:
         assert max(gaps) == pytest.approx(5.0)
         assert len(looks) < 70
 
+    @settings(max_examples=many(40))
     @given(st.lists(st.floats(0.04, 0.3), min_size=30, max_size=120), st.floats(0.0, 0.07))
     def test_come_soon_after_the_last_result_of_many(self, gaps: list[float], took: float) -> None:
         agents = [f"agent {number}" for number in range(len(gaps))]

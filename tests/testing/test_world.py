@@ -4,9 +4,10 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.properties import many
 from trmm_async.testing import UnknownThingError, World
 from trmm_async.testing.nouns import AlertChanged, CameOnline, Event, WentOffline
 
@@ -26,6 +27,7 @@ def told(it: World) -> list[Event]:
     return events
 
 
+@settings(max_examples=many(40))
 @given(agents=st.integers(0, 60), seed=st.integers())
 def test_the_same_seed_makes_the_same_world(agents: int, seed: int) -> None:
     one, other = world(agents, seed), world(agents, seed)
@@ -36,6 +38,7 @@ def test_the_same_seed_makes_the_same_world(agents: int, seed: int) -> None:
     assert len(one.agents) == agents
 
 
+@settings(max_examples=many(20))
 @given(seed=st.integers())
 def test_names_and_ids_are_taken_once(seed: int) -> None:
     it = world(150, seed)
