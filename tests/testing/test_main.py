@@ -3,35 +3,22 @@ from __future__ import annotations
 import re
 import signal
 import socket
-import subprocess
-import sys
 import urllib.request
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.forked import Forked, forks
 from trmm_async.testing.__main__ import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def _hears_interrupts() -> None:
-    """Undo what a shell does to programs that it runs in the background, these tests perhaps among them."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @contextmanager
-def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    command = [sys.executable, "-m", "trmm_async.testing", *options]
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=_hears_interrupts,  # noqa: PLW1509 - there are no threads here
-    ) as process:
+def running(*options: str) -> Iterator[tuple[Forked, str]]:
+    with forks("package").start("trmm_async.testing", options) as process:
         try:
             assert process.stdout is not None
             lines = []
