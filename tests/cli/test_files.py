@@ -1,5 +1,6 @@
 """Files that commands write: complete or not there."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -35,11 +36,18 @@ def test_after_an_error_it_is_as_it_was_and_nothing_lies_beside_it(tmp_path: Pat
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_private_one_and_its_folder_are_for_the_owner_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("private", "modes"), [(True, (0o600, 0o700)), (False, (0o640, 0o750))])
+def test_a_private_one_and_its_folder_are_for_the_owner_alone(
+    tmp_path: Path, private: bool, modes: tuple[int, int]
+) -> None:
     path = tmp_path / "mine" / "out.txt"
-    with output_file(path, private=True) as aside:
-        aside.write_text("x")
-    assert (_mode(path), _mode(path.parent)) == (0o600, 0o700)
+    before = os.umask(0o027)
+    try:
+        with output_file(path, private=True) if private else output_file(path) as aside:
+            aside.write_text("x")
+    finally:
+        os.umask(before)
+    assert (_mode(path), _mode(path.parent)) == modes
 
 
 def test_a_link_stays_or_is_replaced(tmp_path: Path) -> None:

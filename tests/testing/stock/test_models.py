@@ -11,7 +11,11 @@ from trmm_async.testing.gate import PERMISSIONS
 from trmm_async.testing.replies import AnsweredError
 from trmm_async.testing.stock import models
 
+from .replay import recording
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from trmm_async.testing.forms import Form
 
 
@@ -77,17 +81,39 @@ def test_a_role_allows_nothing_at_first_and_has_every_permission() -> None:
     assert {name for name, value in blank.items() if value is False} == {*PERMISSIONS, "is_superuser"}
 
 
-def test_what_stands_in_a_column_at_first() -> None:
-    task, check, template = TASK.blank(), CHECK.blank(), TEMPLATE.blank()
-    assert (task["enabled"], task["task_type"], task["task_supported_platforms"]) == (
-        True,
-        "manual",
-        ["windows"],
-    )
-    assert (check["fails_b4_alert"], check["alert_severity"], check["agent"]) == (1, "warning", None)
-    assert (template["is_active"], template["agent_script_actions"], template["agent_always_email"]) == (
-        True, True, None,
-    )  # fmt: skip
-    assert "agent_email_alert_severity" not in template
-    assert template["task_email_alert_severity"] == []
-    assert template["excluded_agents"] is not TEMPLATE.blank()["excluded_agents"]
+RECORDED = [
+    ("policy_get_minimal", models.policy(_first), {"name"}),
+    ("alert_template_get_minimal", TEMPLATE, {"name"}),
+    ("checks_agent_minimal", CHECK, {"check_type", "agent"}),
+    ("audit_logs_page2", TASK, {"name", "win_task_name", "agent"}),
+    ("agent_detail_windows", models.PATCH_POLICY, {"agent"}),
+    ("schedules_list", models.SCHEDULE, {"run_time"}),
+    ("accounts_roles", models.role(_first, _first), {"name"}),
+    ("scripts_list_after", models.SCRIPT.without("script_body"), set()),
+    ("alerts_filter_time", models.alert(_first), {"agent", "message"}),
+    ("urlactions_list_after_update", models.URL_ACTION, set()),
+    ("core_customfields_model", models.CUSTOM_FIELD, {"model", "name"}),
+    ("core_settings", models.SETTINGS, set()),
+]
+"""Where a row was recorded of which only these columns had been given, or none that are not the usual."""
+
+
+@pytest.mark.parametrize(("name", "form", "given"), RECORDED, ids=lambda value: str(value)[:30])
+def test_what_is_not_given_is_as_recorded(name: str, form: Form, given: set[str]) -> None:
+    blank = form.blank()
+    whole = [row for row in _objects(recording(name).body) if blank.keys() <= row.keys()]
+    assert given in [{column for column, usual in blank.items() if row[column] != usual} for row in whole]
+
+
+def _objects(value: object) -> Iterator[dict[str, object]]:
+    """All objects in a body, however deep."""
+    if isinstance(value, dict):
+        yield value
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for each in inner:
+        yield from _objects(each)
+
+
+def test_lists_are_made_anew_for_each_row() -> None:
+    for form, column in ((TEMPLATE, "excluded_agents"), (TASK, "task_supported_platforms")):
+        assert form.blank()[column] is not form.blank()[column]

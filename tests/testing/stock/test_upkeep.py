@@ -42,7 +42,11 @@ async def test_what_is_pruned(views: Views) -> None:
         ({"action": "reload_nats"}, 200, "Nats configuration was reloaded successfully."),
         ({"action": "rm_orphaned_tasks"}, 200, "The task has been initiated."),
         ({"action": "prune_db"}, 400, "The data is incorrect."),
-        ({"action": "prune_db", "prune_tables": "alerts"}, 400, "The data is incorrect."),
+        (
+            {"action": "prune_db", "prune_tables": [["alerts"]]},
+            200,
+            "0 records were pruned from the database",
+        ),
         ({"action": "explode"}, 400, "The data is incorrect"),
         ({}, 400, "The data is incorrect"),
     ],
@@ -50,6 +54,17 @@ async def test_what_is_pruned(views: Views) -> None:
 async def test_maintenance(views: Views, body: object, status: int, words: str) -> None:
     said = await views("POST", "/core/servermaintenance/", body)
     assert (said.status, said.json) == (status, words)
+
+
+async def test_a_table_is_pruned_that_is_named_anywhere_in_what_comes(views: Views) -> None:
+    body = {"action": "prune_db", "prune_tables": "alerts, audit_logs"}
+    views.server.world.alerts.clear()
+    views.server.raise_alert(views.server.agents[0].agent_id)
+    views.server._activity.log("eve", "check_run", "agent", "ran")
+    said = await views("POST", "/core/servermaintenance/", body)
+    assert said.json == "2 records were pruned from the database"
+    for odd in (None, 5, True):
+        assert (await views("POST", "/core/servermaintenance/", body | {"prune_tables": odd})).status == 500
 
 
 async def test_messages_are_tested_where_somebody_can_be_written_to(views: Views) -> None:

@@ -118,11 +118,12 @@ class PeopleView:
     def create_user(self, asked: Asked) -> HTTPReply:
         """`POST /accounts/users/`: an unknown role is 404, and the user exists; a role in words is none."""
         body = Fields.of(asked)
-        name, password, email = str(body["username"]), str(body["password"]), str(body["email"])
-        if name in self._accounts.users:
-            refuse(f"ERROR: User {name} already exists!")
+        name = str(body["username"])
         if not USERNAME.fullmatch(name):
             refuse(BAD_NAME)
+        password, email = str(body["password"]), str(body["email"])
+        if name in self._accounts.users:
+            refuse(f"ERROR: User {name} already exists!")
         user = self._accounts.add(User(name, password, permissions=frozenset(), email=email))
         user.first_name, user.last_name = str(body.get("first_name", "")), str(body.get("last_name", ""))
         role = body.get("role")

@@ -63,11 +63,14 @@ class UpkeepView:
             return said("The task has been initiated.")
         if action != "prune_db":
             refuse("The data is incorrect")
-        tables = body.get("prune_tables")
-        if not isinstance(tables, list):
+        if "prune_tables" not in body:
             refuse("The data is incorrect.")
+        tables = body["prune_tables"]
+        if not isinstance(tables, list | str | dict):
+            crash()
         prunes = {"alerts": self._alerts, "pending_actions": self._actions, "audit_logs": self._logs}
-        count = sum(prunes[table]() for table in tables if table in prunes)
+        # The server asks whether the word is in what came, be it a text.
+        count = sum(prune() for table, prune in prunes.items() if table in tables)
         return said(f"{count} records were pruned from the database")
 
     def _alerts(self) -> int:
