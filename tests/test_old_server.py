@@ -45,6 +45,11 @@ async def test_shutdown() -> None:
             lambda t, _: t.users.sessions.list(1),
         ),
         (
+            "0.19.3",
+            r'agents\.run_script\(output="collector"\) needs Tactical RMM 0\.19\.4',
+            lambda t, a: t.agents.run_script(a, 1, output="collector", custom_field=7),
+        ),
+        (
             "0.18.2",
             r"scripts\.test_on_server needs Tactical RMM 0\.19\.0",
             lambda t, _: t.scripts.test_on_server(shell="shell", code="#!/bin/sh\n"),
@@ -156,6 +161,9 @@ async def test_what_a_bulk_script_prints_is_never_lost_silently(kept: dict[str, 
     async with served("stock", agents=2, version="0.19.4") as (server, trmm):
         assert await trmm.bulk.run_script(1, agents=server.agent_ids[:1], note=True) == 1
         await until(lambda: server.world.journal.notes)
+        field = server.add_custom_field("output")
+        await trmm.agents.run_script(server.agent_ids[0], 1, output="collector", custom_field=field)
+        assert count(server, "GET", "/core/dashinfo/") == 1
 
 
 async def test_login() -> None:

@@ -7,7 +7,7 @@ method raises `UnsupportedError`, which says what to use instead.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -122,6 +122,22 @@ class Polled:
     alert: Callable[[int], Request[Alert]]
 
 
+class Since(NamedTuple):
+    """The first version of the server that heeds an argument. An older one ignores it in silence.
+
+    Attributes:
+        name: the method.
+        given: the argument, as the user has written it.
+        version: the version.
+        otherwise: what an older server would do.
+    """
+
+    name: str
+    given: str
+    version: str
+    otherwise: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HistoryRun:
     """A script or a command that is sent in one call, and gets a row in the server's history for each agent.
@@ -136,6 +152,7 @@ class HistoryRun:
         timeout: seconds that it may take.
         rows_come_late: whether the server writes the rows after it has answered, not before.
         is_awaited: whether somebody waits for the results.
+        since: the version that the server must have.
         checks: calls to make before; they raise if it must not be sent.
     """
 
@@ -145,6 +162,7 @@ class HistoryRun:
     timeout: int
     rows_come_late: bool = False
     is_awaited: bool = True
+    since: Since | None = None
     checks: Plan[None] | None = None
 
 

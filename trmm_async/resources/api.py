@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from trmm_async.calls import ArrayCall, Call, Plan, Replay, Request
 from trmm_async.dialects import Dialect, HistoryRun, ScriptRun
+from trmm_async.dialects.stock.dialect import VERSION, check_age, version_numbers
 from trmm_async.errors import TRMMError
 from trmm_async.models import ScriptResult
 from trmm_async.resources.dialect_resolver import DialectResolver
@@ -81,6 +82,25 @@ class Api:
         dialect.require_stock(name)
         return await self.carry_out(request)
 
+    async def require_since(self, name: str, given: str, since: str, otherwise: str) -> None:
+        """Refuse what is `given` to the method of this name if the server is too old; see `Since`.
+
+        A version that was read earlier counts if it is new enough: servers don't become older, and to tell
+        its version, a server asks the internet first.
+
+        Raises:
+            UnsupportedError: the server is older, or a gateway.
+        """
+        version = self.resolver.version
+        if version_numbers(version) < version_numbers(since):
+            version = await self.read_version(name)
+        check_age(version, f"{name}({given})", since, otherwise)
+
+    async def read_version(self, name: str) -> str:
+        """Ask a stock server for its version; `name` is what the user called."""
+        self.resolver.version = version = await self.on_stock(name, VERSION.call())
+        return version
+
     async def run_script(
         self, agent_id: str, run: ScriptRun, on_sent: OnSent | None = None, before: Before | None = None
     ) -> ScriptResult | None:
@@ -106,6 +126,8 @@ class Api:
         before: Before | None,
     ) -> ScriptResult | None:
         if isinstance(request, HistoryRun):
+            if request.since is not None:
+                await self.require_since(*request.since)
             if request.checks is not None:
                 await self.carry_out(request.checks)
             return await run_script(self.poller, request, on_sent, before, self.transport)

@@ -6,7 +6,6 @@ from typing import Any, Final, TypeVar
 from trmm_async import arguments
 from trmm_async.calls import Request
 from trmm_async.dialects.stock.creation import HasId, make
-from trmm_async.dialects.stock.dialect import VERSION, check_age, version_numbers
 from trmm_async.dialects.stock.endpoint import Endpoint
 from trmm_async.errors import InvalidRequestError
 from trmm_async.resources.api import Api
@@ -102,21 +101,6 @@ class Resource:
             await names.id_of(kind, one) if is_named else one
             for kind, is_named, one in zip(kinds, named, given, strict=True)
         ]
-
-    async def _require_since(self, name: str, given: str, since: str, otherwise: str) -> None:
-        """Refuse what is `given` to the method of this name if the server is too old; see `check_age`.
-
-        A version that was read earlier counts if it is new enough: servers don't become older, and to tell
-        its version, a server asks the internet first.
-        """
-        version = self._api.resolver.version
-        if version_numbers(version) < version_numbers(since):
-            version = await self._read_version(name)
-        check_age(version, f"{name}({given})", since, otherwise)
-
-    async def _read_version(self, name: str) -> str:
-        self._api.resolver.version = version = await self._on_stock(name, VERSION.call())
-        return version
 
     def _keep_out(self, *values: object) -> None:
         """Keep these secrets out of errors: servers may quote what they refuse. Short ones stay."""

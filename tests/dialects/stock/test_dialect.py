@@ -10,6 +10,7 @@ from tests.dialects.stock.carried import AGENT, LINUX, STOCK, follow, one
 from tests.recorded import asks_as_recorded, recording, sent_by
 from trmm_async.calls import Replay
 from trmm_async.dialects import AgentFilter, ScriptRun
+from trmm_async.dialects.stock.dialect import check_age
 from trmm_async.dialects.stock.history import (
     AGENT_HISTORY,
     newest_runs,
@@ -107,29 +108,25 @@ class TestScripts:
 
     def test_output_is_stored_by_the_call_for_many(self) -> None:
         run = ScriptRun(script=2, output="collector", custom_field=7, save_all_output=True)
-        version = recording("core_dashinfo").answer
-        calls, _ = follow(STOCK.run_script(AGENT, run), version, b'[{"id": 7}]', b'"ok"')
-        body = sent_by(calls[2])[3]
-        assert (calls[2].path, body["agents"]) == ("/agents/actions/bulk/", [AGENT])
+        calls, _ = follow(STOCK.run_script(AGENT, run), b'[{"id": 7}]', b'"ok"')
+        assert [call.method for call in calls] == ["GET", "POST"]
+        body = sent_by(calls[1])[3]
+        assert (calls[1].path, body["agents"]) == ("/agents/actions/bulk/", [AGENT])
         assert (body["custom_field"], body["collector_all_output"]) == (7, True)
 
     @pytest.mark.parametrize("version", ["0.17.5", "0.19.3", "0.9"])
-    def test_output_is_not_stored_by_a_server_too_old_to_do_it(self, version: str) -> None:
-        run = ScriptRun(script=2, output="collector", custom_field=7)
-        with pytest.raises(UnsupportedError, match=rf"0\.19\.4.*{version}"):
-            follow(STOCK.run_script(AGENT, run), f'{{"trmm_version": "{version}"}}'.encode())
+    def test_a_version_is_too_old(self, version: str) -> None:
+        with pytest.raises(UnsupportedError, match=rf"a needs .* 0\.19\.4 .*{version}: b"):
+            check_age(version, "a", "0.19.4", "b")
 
     @pytest.mark.parametrize("version", ["0.19.4", "0.20.0", "1.0", "unknown"])
-    def test_output_is_stored_by_any_other(self, version: str) -> None:
-        run = ScriptRun(script=2, output="collector", custom_field=7)
-        told = f'{{"trmm_version": "{version}"}}'.encode()
-        calls, _ = follow(STOCK.run_script(AGENT, run), told, b'[{"id": 7}]', b'"ok"')
-        assert [call.method for call in calls] == ["GET", "GET", "POST"]
+    def test_any_other_is_not(self, version: str) -> None:
+        check_age(version, "a", "0.19.4", "b")
 
     @pytest.mark.parametrize("field", [None, 8])
     def test_output_is_stored_nowhere_without_a_field(self, field: int | None) -> None:
         run = ScriptRun(script=2, output="collector", custom_field=field)
-        answers = [] if field is None else [recording("core_dashinfo").answer, b'[{"id": 7}]']
+        answers = [] if field is None else [b'[{"id": 7}]']
         with pytest.raises(InvalidRequestError, match="custom_field"):
             follow(STOCK.run_script(AGENT, run), *answers)
 

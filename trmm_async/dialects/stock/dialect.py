@@ -27,6 +27,7 @@ from trmm_async.dialects.base import (
     HistoryRun,
     Polled,
     ScriptRun,
+    Since,
     TaskOrder,
 )
 from trmm_async.dialects.stock.agents import (
@@ -201,8 +202,12 @@ class Stock:
             # The call for many agents stores what an agent reports, and nothing if it is silent. The call for
             # one agent holds a worker while it waits, stores the word "timeout" for a silent agent, and looks
             # up the field only after the script has run.
+            if run.custom_field is None:
+                raise InvalidRequestError(
+                    'output="collector" on a stock server needs custom_field=, the field to store it in'
+                )
             stored = self.run_everywhere((agent_id,), run)
-            return replace(stored, is_awaited=False, checks=_check_output_is_stored(run))
+            return replace(stored, is_awaited=False, since=_STORED_SINCE, checks=_has_field(run.custom_field))
         return HistoryRun(
             send=_post_script(agent_id, run),
             script=run.script_id,
@@ -432,22 +437,18 @@ def _bulk_script(agent_ids: tuple[str, ...], run: ScriptRun) -> Call[int | None]
     return RUN_MANY.call(body=body)
 
 
+_STORED_SINCE: Final = Since(
+    "agents.run_script",
+    'output="collector"',
+    "0.19.4",
+    'it would run the script and store nothing. Use output="wait", and agents.update(agent, custom_fields=…)',
+)
+
+
 @plan
-def _check_output_is_stored(run: ScriptRun) -> Steps[None]:
-    if run.custom_field is None:
-        raise InvalidRequestError(
-            'output="collector" on a stock server needs custom_field=, the field to store it in'
-        )
-    stores_nothing = (
-        "it would run the script and store nothing. "
-        'Use output="wait", and agents.update(agent, custom_fields=…)'
-    )
-    check_age((yield from VERSION.call()), 'output="collector"', "0.19.4", stores_nothing)
-    fields = yield from FIELDS.call()
-    if run.custom_field not in {field.id for field in fields}:
-        raise InvalidRequestError(
-            f"custom_field: the server has no custom field with the id {run.custom_field}"
-        )
+def _has_field(field_id: int) -> Steps[None]:
+    if field_id not in {field.id for field in (yield from FIELDS.call())}:
+        raise InvalidRequestError(f"custom_field: the server has no custom field with the id {field_id}")
 
 
 def version_numbers(version: str) -> tuple[int, ...]:

@@ -427,7 +427,7 @@ class AlertTemplates(Resource):
         """Refuse actions that the server is too old for: it would ignore their type in silence."""
         for kind, otherwise in _WITHOUT.items():
             if kind in {body.get("action_type"), body.get("resolved_action_type")}:
-                await self._require_since(method, f'action_type="{kind}"', "0.19.0", otherwise)
+                await self._api.require_since(method, f'action_type="{kind}"', "0.19.0", otherwise)
 
 
 @plan

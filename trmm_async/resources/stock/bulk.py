@@ -200,7 +200,7 @@ class Bulk(Resource):
         if body.get("custom_field") is not None or body.get("save_to_agent_note"):
             given = "collector=" if body["custom_field"] is not None else "note="
             keeps_nothing = "it would run the script and keep nothing"
-            await self._require_since(endpoint.name, given, "0.19.4", keeps_nothing)
+            await self._api.require_since(endpoint.name, given, "0.19.4", keeps_nothing)
         names = self._names(endpoint.name)
         body["client"] = None if body["client"] is None else await names.client(body["client"])
         body["site"] = None if body["site"] is None else await names.site(body["site"])

@@ -351,7 +351,7 @@ class Core(Resource):
 
     async def version(self) -> str:
         """Get the version of Tactical RMM, such as "1.5.1", not of its web pages. As slow as `dashboard`."""
-        return await self._read_version(VERSION.name)
+        return await self._api.read_version(VERSION.name)
 
     async def settings(self) -> ServerSettings:
         """Get the server's settings. They contain secrets, only in `extra`, which appears in no repr."""

@@ -191,4 +191,4 @@ class UrlActions(Resource):
         """Refuse an action that the server is to call if it is too old: it would ignore that in silence."""
         if body.get("action_type") != "web" and body.keys() & _OF_A_CALL:
             makes_a_link = "it would make a link, and call nothing"
-            await self._require_since(method, 'action_type="rest"', "0.19.0", makes_a_link)
+            await self._api.require_since(method, 'action_type="rest"', "0.19.0", makes_a_link)
