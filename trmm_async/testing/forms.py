@@ -185,14 +185,9 @@ class Field(Generic[T]):
         return Field(read, [])
 
     @staticmethod
-    def numbers() -> Field[list[int]]:
-        """Whole numbers; what is wrong is told of the first that is."""
-        one = Field.number(0)
-
-        def read(value: object) -> list[int]:
-            return [one.read(each) for each in Field.many().read(value)]
-
-        return Field(read, [])
+    def numbers() -> Field[list[object]]:
+        """Whole numbers; what is wrong says where."""
+        return Field(Field.many(of=Field.number(0)).read, [])
 
     @staticmethod
     def clock() -> Field[str]:

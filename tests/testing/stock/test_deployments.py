@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .replay import recording
+
 if TYPE_CHECKING:
     from tests.testing.kit import Clock, Http
     from trmm_async.testing import Simulator
@@ -40,6 +42,14 @@ async def test_the_installer_is_for_anybody_even_when_it_has_expired(
         f"{server.url}/clients/{made['uid']}/deploy/?hop=1",
     )
     assert len((await http.get("/clients/deployments/")).items) == 1
+
+
+async def test_an_installer_in_powershell_is_a_file(http: Http) -> None:
+    it = recording("installer_powershell")
+    answer = await http("POST", "/agents/installer/", it.request["body"])
+    recorded = it.response["headers"]
+    assert isinstance(recorded, dict)
+    assert answer.headers["Content-Disposition"] == recorded["content-disposition"]
 
 
 async def test_a_deleted_one_is_gone(http: Http) -> None:

@@ -611,7 +611,43 @@ async def _kept(it: Teller) -> None:
         await it.tell(name)
 
 
+SCHEDULES = (
+    "schedule_create_daily schedule_create_weekly schedule_create_monthly_days schedule_create_monthly_weeks "
+    "schedule_create_minimal schedule_create_bad schedule_create_no_name schedule_create_no_run_time "
+    "schedule_create_limited_403 schedule_get_one_405 schedules_list schedules_list_limited_403 "
+    "schedule_update_full schedule_update_one_field schedule_update_bad schedule_update_404 "
+    "schedule_update_limited_403 schedule_delete_limited_403 schedule_delete schedule_delete_404 "
+)
+SNIPPETS = (
+    "snippet_create_full snippet_create_minimal snippet_create_name_code snippet_create_name_code_shell "
+    "snippet_create_dup snippet_create_no_name snippet_create_bad_shell snippet_create_empty_code "
+    "snippet_create_long_name snippet_create_limited_403 snippets_list snippet_get snippet_get_404 "
+    "snippet_update_full snippet_update_one_field snippet_get_after_update snippet_update_404 "
+    "snippet_update_bad snippet_update_limited_403 snippet_delete_limited_403 snippet_delete "
+    "snippet_delete_404 "
+)
+INSTALLERS = (
+    "installer_bad_expires installer_bash_linux installer_exe installer_limited_403 installer_mac "
+    "installer_manual installer_manual_386 installer_manual_full installer_manual_linux_nonsense "
+    "installer_manual_no_rdp installer_no_method installer_no_plat installer_unknown_method "
+    "installer_unknown_site "
+)
+MAINTENANCE = (
+    "servermaintenance_limited_403 servermaintenance_no_action servermaintenance_prune_all "
+    "servermaintenance_prune_no_tables servermaintenance_prune_nothing servermaintenance_prune_unknown_table "
+    "servermaintenance_reload_nats servermaintenance_rm_orphaned_tasks servermaintenance_unknown_action "
+)
+
+
+async def _in_order(it: Teller) -> None:
+    _, there = await it.ask("GET", "/scripts/snippets/")
+    it.paths["/scripts/snippets/1/"] = f"/scripts/snippets/{max(row['id'] for row in there) + 1}/"
+    for name in (SCHEDULES + SNIPPETS + INSTALLERS + MAINTENANCE).split():
+        await it.tell(name)
+
+
 STORIES: dict[str, tuple[Story, str]] = {
+    "in order": (_in_order, SCHEDULES + SNIPPETS + INSTALLERS + MAINTENANCE),
     "kept": (_kept, DEFINED + KEPT + UNSET + AGENTS_KEPT),
     "bulk": (_bulk, BULK + "bulk_limited_all"),
     "server": (_server, KEYS + LIBRARY + SOFTWARE + PENDING + AGENTS_ALL + CORE + SEEN + "core_emailtest_ok"),

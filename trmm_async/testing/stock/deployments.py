@@ -28,6 +28,7 @@ __all__ = ["DeploymentsView"]
 
 AGENT = "2.11.0"
 RELEASES = "https://github.com/amidaware/rmmagent/releases/download"
+POWERSHELL = "attachment; filename=rmm-installer.ps1"
 UNSIGNED = (
     "Linux/Mac agents require code signing."
     " Please see https://docs.tacticalrmm.com/code_signing/ for more info."
@@ -137,7 +138,8 @@ class DeploymentsView:
             + "".join(f" --{flag}" for flag in flags)
         )
         if method == "powershell":
-            return HTTPReply(200, f"# {body['fileName']}\n{install}\n".encode(), "text/plain")
+            script = f"# {body['fileName']}\n{install}\n".encode()
+            return HTTPReply(200, script, "text/plain", {"Content-Disposition": POWERSHELL})
         command = f"{file} /VERYSILENT /SUPPRESSMSGBOXES && ping 127.0.0.1 -n 7 && {install}"
         return said({"cmd": command, "url": f"{RELEASES}/v{AGENT}/{file}"})
 

@@ -125,7 +125,8 @@ class StockServer:
         if status >= 500:
             return html_reply(status)
         words = detail or DETAILS.get(status) or responses.get(status, "error")
-        return json_reply(status, {"detail": words}, headers)
+        asks_for = {"WWW-Authenticate": "Token"} if status == 401 else {}
+        return json_reply(status, {"detail": words}, {**asks_for, **(headers or {})})
 
     def key(self, headers: Mapping[str, str]) -> str | None:
         """Return `Token ...` for a request with a login's token, which goes before an API key; or the key."""
