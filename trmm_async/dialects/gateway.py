@@ -167,7 +167,7 @@ class Gateway:
         return _get(f"agents/{_segment(agent_id)}", _agent_with_extra)
 
     def delete_agent(self, agent_id: str) -> Call[None]:
-        return _delete(f"agents/{_segment(agent_id)}")
+        return _put(f"agents/{_segment(agent_id)}", "DELETE")
 
     def run_script(self, agent_id: str, run: ScriptRun) -> Call[ScriptResult | None]:
         if run.env_vars or run.run_as_user or run.custom_field is not None or run.save_all_output:
@@ -208,7 +208,7 @@ class Gateway:
         return _get("agents/deployments", codec.decoder(list[Deployment]))
 
     def delete_deployment(self, deployment_id: int) -> Call[None]:
-        return _delete(f"agents/deployments/{deployment_id}")
+        return _put(f"agents/deployments/{deployment_id}", "DELETE")
 
     def list_clients(self) -> Call[list[Client]]:
         return _get("clients", codec.decoder(list[Client]))
@@ -243,10 +243,10 @@ class Gateway:
         return _get("alerts", _alerts)
 
     def acknowledge_alert(self, alert_id: int) -> Call[None]:
-        return _act(f"alerts/{alert_id}/acknowledge")
+        return _put(f"alerts/{alert_id}/acknowledge")
 
     def resolve_alert(self, alert_id: int) -> Call[None]:
-        return _act(f"alerts/{alert_id}/resolve")
+        return _put(f"alerts/{alert_id}/resolve")
 
     def event_source(self) -> Pushed:
         return Pushed(self.agent_events)
@@ -319,23 +319,14 @@ def _agent_list(which: AgentFilter) -> Call[list[Agent]]:
     return _get("agents", codec.decoder(list[Agent]), **_agent_query(which))
 
 
-def _delete(place: str) -> Call[None]:
+def _put(place: str, method: str = "POST") -> Call[None]:
+    """A change that may be sent again: twice has the same effect as once."""
     return Call(
-        method="DELETE",
+        method=method,
         path=_path(place),
         decode=ignore_answer,
         replay=Replay.IDEMPOTENT,
-        gone_is_done=True,
-        explain=_explain,
-    )
-
-
-def _act(place: str) -> Call[None]:
-    return Call(
-        method="POST",
-        path=_path(place),
-        decode=ignore_answer,
-        replay=Replay.IDEMPOTENT,
+        gone_is_done=method == "DELETE",
         explain=_explain,
     )
 

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from trmm_async.calls import Call
-from trmm_async.observing import RUN, Attempt, CallEnded, Observers, Retry, Waited, Waiting
+from trmm_async.observing import RUN, Attempt, CallEnded, Observation, Observers, Retry, Waited, Waiting
 from trmm_async.plaintext import log_of
 from trmm_async.retry import NoReply, Reply
 
@@ -85,19 +85,7 @@ class CallTrace:
     def _tell_attempt(self, status: int | None, problem: str) -> None:
         elapsed, number = self._attempt_took, self.attempts
         self._told = number
-        if self._observers.active:
-            self._observers.tell(
-                Attempt(
-                    call=self.number,
-                    run=self.run,
-                    method=self.method,
-                    path=self.path,
-                    number=number,
-                    status=status,
-                    problem=problem,
-                    elapsed=elapsed,
-                )
-            )
+        self.tell(Attempt, number=number, status=status, problem=problem, elapsed=elapsed)
         came = " ".join(filter(None, ("" if status is None else str(status), problem)))
         HTTP.debug("%s %s: attempt %d: %s in %.3f s", self.method, self.path, number, came, elapsed)
 
@@ -105,19 +93,13 @@ class CallTrace:
         """The call has ended."""
         if self._told < self.attempts:
             self._tell_attempt(self.status or None, "" if error is None else self._scrub(_words(error)))
+        self.tell(CallEnded, attempts=self.attempts, waited=self.waited, elapsed=self.elapsed, error=error)
+
+    def tell(self, kind: Callable[..., Observation], **what: object) -> None:
+        """Report an observation of this call, if somebody observes."""
         if self._observers.active:
-            self._observers.tell(
-                CallEnded(
-                    call=self.number,
-                    run=self.run,
-                    method=self.method,
-                    path=self.path,
-                    attempts=self.attempts,
-                    waited=self.waited,
-                    elapsed=self.elapsed,
-                    error=error,
-                )
-            )
+            of_call = {"call": self.number, "run": self.run, "method": self.method, "path": self.path}
+            self._observers.tell(kind(**of_call, **what))
 
 
 class WaitTracker:
@@ -167,33 +149,13 @@ class WaitTracker:
         if trace is None:
             return
         trace.waited += delay
-        if self._observers.active:
-            self._observers.tell(
-                Retry(
-                    call=trace.number,
-                    run=trace.run,
-                    method=call.method,
-                    path=path,
-                    attempt=attempt,
-                    delay=delay,
-                    reason=reason,
-                )
-            )
+        trace.tell(Retry, attempt=attempt, delay=delay, reason=reason)
 
     def begin(self, call: Call[Any], trace: CallTrace | None, reason: str, expected: float | None) -> None:
         """Called by `_Wait`."""
         self.waiting += 1
-        if trace is not None and self._observers.active:
-            self._observers.tell(
-                Waiting(
-                    call=trace.number,
-                    run=trace.run,
-                    method=call.method,
-                    path=trace.path,
-                    reason=reason,
-                    expected=expected,
-                )
-            )
+        if trace is not None:
+            trace.tell(Waiting, reason=reason, expected=expected)
         # Thousands of calls may begin to wait for the same limit at once, so one line a second is logged.
         now = get_running_loop().time()
         if expected is not None and expected > _LONG and now >= self._said_at + _LONG:
@@ -207,17 +169,7 @@ class WaitTracker:
         self.waited += seconds
         if trace is not None:
             trace.waited += seconds
-            if self._observers.active:
-                self._observers.tell(
-                    Waited(
-                        call=trace.number,
-                        run=trace.run,
-                        method=call.method,
-                        path=trace.path,
-                        reason=reason,
-                        seconds=seconds,
-                    )
-                )
+            trace.tell(Waited, reason=reason, seconds=seconds)
         if seconds > _LONG and _LIMITS.isEnabledFor(logging.INFO):
             path = self._scrub(call.path)
             _LIMITS.info("%s %s has waited %.1f s for %s", call.method, path, seconds, _FOR[reason])
