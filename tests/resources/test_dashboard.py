@@ -4,13 +4,11 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.stream.fake_gateway import all_of, nothing_is_left
+from tests.stream.fake_gateway import all_of
 from tests.stream.test_poll_source import client, kinds, quick
 from trmm_async.errors import AuthenticationError, ConnectionFailedError
 from trmm_async.events import DASHBOARD, AgentOffline, Ended
 from trmm_async.testing import Simulator
-
-nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """A WebSocket server of bytes that does what a test tells it, and a subscription made for haste."""
 
 import asyncio
-import gc
 import json
 import logging
 import ssl
@@ -375,13 +374,6 @@ async def running() -> AsyncIterator[Gateway]:
     """To be made a fixture of."""
     async with Gateway() as server:
         yield server
-
-
-async def nothing_is_left() -> AsyncIterator[None]:
-    """To be made a fixture of: no task outlives a test."""
-    yield
-    gc.collect()
-    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 def fill(peer: Peer, frames: int, size: int = 10_000) -> None:

@@ -13,7 +13,6 @@ from tests.stream.fake_gateway import (
     an_alert,
     data,
     line,
-    nothing_is_left,
     running,
     subscribe,
     until,
@@ -23,7 +22,6 @@ from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Ended, Even
 from trmm_async.stream.fanout import Consumer
 
 gateway = pytest.fixture(running)
-nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
 
 
 async def taken(consumer: Consumer, count: int) -> list[Event]:

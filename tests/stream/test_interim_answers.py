@@ -6,13 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.stream.fake_gateway import Gateway, data, nothing_is_left, running, subscribe, take
+from tests.stream.fake_gateway import Gateway, data, running, subscribe, take
 from trmm_async.errors import DecodeError, PermissionDeniedError
 from trmm_async.events import ScriptOutput
 from trmm_async.stream.interim_answers import InterimAnswers
 
 gateway = pytest.fixture(running)
-nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
 
 HINTS = b"HTTP/1.1 103 Early Hints\r\nLink: </x.css>; rel=preload\r\n\r\n"
 INTERIM = st.sampled_from(

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.clock import skip
-from tests.stream.fake_gateway import all_of, nothing_is_left, until
+from tests.stream.fake_gateway import all_of, until
 from trmm_async import TRMM, WebhookReceiver
 from trmm_async.errors import (
     AuthenticationError,
@@ -27,8 +27,6 @@ from trmm_async.models import Alert
 from trmm_async.stream.poll_source import DedupQueue, PollSource
 from trmm_async.stream.settings import StreamSettings
 from trmm_async.testing import Simulator
-
-nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
 
 
 def quick(**changes: Any) -> StreamSettings:

@@ -4,15 +4,13 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.stream.fake_gateway import all_of, nothing_is_left, until
+from tests.stream.fake_gateway import all_of, until
 from tests.stream.test_poll_source import client, kinds, quick
 from trmm_async import TRMM
 from trmm_async.errors import UnsupportedError
 from trmm_async.events import DASHBOARD, AgentOffline, DashboardCounts, Event
 from trmm_async.resources.live import MergedSource
 from trmm_async.testing import Simulator
-
-nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
 
 
 @pytest.fixture

@@ -4,17 +4,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-import pytest
-
 from tests.servers import served
-from tests.stream.fake_gateway import all_of, nothing_is_left
+from tests.stream.fake_gateway import all_of
 from tests.stream.happenings import THEN, down, up
 from trmm_async import StreamSettings
 from trmm_async.events import Event
 from trmm_async.stream.position import Place, RunsPlace, read_position
 from trmm_async.stream.reader_position import ReaderPosition
-
-nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
 
 
 async def test_a_position_is_written_anew_only_for_those_of_whom_something_has_changed() -> None:

@@ -4,11 +4,10 @@ from itertools import pairwise
 
 import pytest
 
-from tests.stream.fake_gateway import Gateway, line, nothing_is_left, running, session, subscribe, take, until
+from tests.stream.fake_gateway import Gateway, line, running, session, subscribe, take, until
 from trmm_async.events import Gap, ScriptOutput
 
 gateway = pytest.fixture(running)
-nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
 
 
 async def test_a_server_that_accepts_and_closes_is_not_hammered(gateway: Gateway) -> None:

@@ -5,14 +5,13 @@ import asyncio
 import pytest
 
 from tests.clock import now, run
-from tests.stream.fake_gateway import Gateway, Rest, nothing_is_left, running, subscribe, take, until
+from tests.stream.fake_gateway import Gateway, Rest, running, subscribe, take, until
 from trmm_async.errors import ConnectionFailedError, TRMMError
 from trmm_async.events import Gap
 from trmm_async.stream.catchup import Snapshot
 from trmm_async.stream.snapshots import SnapshotLoader
 
 gateway = pytest.fixture(running)
-nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
 
 
 class Source:

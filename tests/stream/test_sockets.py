@@ -8,7 +8,6 @@ from tests.stream.fake_gateway import (
     dialer,
     fill,
     line,
-    nothing_is_left,
     quick,
     running,
     subscribe,
@@ -19,7 +18,6 @@ from trmm_async.events import Gap, ScriptOutput, UnknownEvent
 from trmm_async.stream.sockets import Address, Link
 
 gateway = pytest.fixture(running)
-nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
 
 
 async def test_a_huge_frame_costs_the_connection_not_the_memory(gateway: Gateway) -> None:

@@ -21,7 +21,6 @@ from tests.stream.fake_gateway import (
     dialer,
     drain,
     line,
-    nothing_is_left,
     over,
     quick,
     roll,
@@ -54,7 +53,6 @@ from trmm_async.stream.settings import StreamState
 from trmm_async.stream.sockets import Link
 
 gateway = pytest.fixture(running)
-nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
 
 
 # Reading.

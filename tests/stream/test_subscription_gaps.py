@@ -17,7 +17,6 @@ from tests.stream.fake_gateway import (
     drain,
     fill,
     line,
-    nothing_is_left,
     roll,
     running,
     subscribe,
@@ -28,7 +27,6 @@ from trmm_async.errors import APIError, AuthenticationError, ConnectionFailedErr
 from trmm_async.events import AgentOffline, AlertEvent, Gap, Live, ScriptOutput
 
 gateway = pytest.fixture(running)
-nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
 
 
 # Losing the connection.

@@ -16,7 +16,6 @@ from tests.stream.fake_gateway import (
     dialer,
     fill,
     line,
-    nothing_is_left,
     over,
     quick,
     roll,
@@ -35,7 +34,6 @@ from trmm_async.stream.dialer import Dialer
 from trmm_async.stream.sockets import Link
 
 gateway = pytest.fixture(running)
-nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
 
 
 # Leaving.

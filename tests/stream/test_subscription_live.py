@@ -14,7 +14,6 @@ from tests.stream.fake_gateway import (
     data,
     drain,
     line,
-    nothing_is_left,
     roll,
     running,
     subscribe,
@@ -25,7 +24,6 @@ from trmm_async.errors import ClosedError, ConnectionFailedError, InvalidRequest
 from trmm_async.events import AgentOffline, AgentOnline, AlertEvent, Ended, Event, Gap, Live, ScriptOutput
 
 gateway = pytest.fixture(running)
-nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
 
 
 def kinds(events: list[Event]) -> list[str]:

@@ -5,13 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.stream.fake_gateway import nothing_is_left
 from trmm_async.dialects.stock.dashboard import counts
 from trmm_async.errors import UnsupportedError
 from trmm_async.events import DASHBOARD, DashboardCounts, UnknownEvent
-
-nothing_left = pytest.fixture(autouse=True)(nothing_is_left)
-
 
 RECORDING = Path(__file__).parents[2] / "recordings" / "ws" / "dashinfo.json"
 
