@@ -12,7 +12,7 @@ from trmm_async.hidden import HiddenBytes, HiddenText, hide
 
 
 @given(st.text(), st.binary())
-@settings(max_examples=many(20))
+@settings(max_examples=many(8))
 def test_they_are_the_same_and_no_repr_of_what_holds_them_shows_them(text: str, body: bytes) -> None:
     for hidden, value, shown in ((hide(text), text, "'***'"), (HiddenBytes(body), body, "b'***'")):
         assert hidden == value
