@@ -39,7 +39,6 @@ __all__ = [
     "keyring_library",
     "dialect_writer",
     "no_key",
-    "rate_limit_of",
     "resolve",
     "keyring_errors",
     "connection_settings",
@@ -334,7 +333,7 @@ def keyring_library() -> Any:
     return keyring
 
 
-def rate_limit_of(text: str | None) -> RateLimit | Literal["default"] | None:
+def _rate_limit(text: str | None) -> RateLimit | Literal["default"] | None:
     """Read a rate limit from a text: "100/60", or "none"; None is the default."""
     if text is None:
         return "default"
@@ -353,7 +352,7 @@ def client_settings(settings: Settings) -> dict[str, Any]:
     """The arguments of `TRMM` besides the URL and the key."""
     return {
         "dialect": settings.dialect,
-        "rate_limit": rate_limit_of(settings.rate_limit),
+        "rate_limit": _rate_limit(settings.rate_limit),
         "allow_http": settings.allow_http,
         "shared_limits": settings.shared_limits,
         "proxy": settings.proxy,

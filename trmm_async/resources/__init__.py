@@ -14,7 +14,7 @@ from trmm_async.resources.deployments import Deployments
 from trmm_async.resources.dialect_resolver import DialectResolver
 from trmm_async.resources.filters import AgentQuery
 from trmm_async.resources.live import subscribe
-from trmm_async.resources.names import AnyClient, AnyScript, AnySite, Names
+from trmm_async.resources.names import AnyScript, Names
 from trmm_async.resources.scripts import CodeRun, Scripts, checked_code, run_code
 from trmm_async.resources.selector import Selector
 from trmm_async.resources.server_watch import ServerWatch
@@ -44,9 +44,7 @@ __all__ = [
     "AgentStream",
     "Agents",
     "Alerts",
-    "AnyClient",
     "AnyScript",
-    "AnySite",
     "Api",
     "ApiKeys",
     "AuditLog",

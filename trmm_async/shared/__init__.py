@@ -4,6 +4,6 @@
 `queue` waits for slots, and `limiter` is what `admission` requires.
 """
 
-from trmm_async.shared.limiter import LEASE, SharedLimiters
+from trmm_async.shared.limiter import SharedLimiters
 
-__all__ = ["LEASE", "SharedLimiters"]
+__all__ = ["SharedLimiters"]

@@ -29,7 +29,6 @@ from trmm_async.stream.shared_poll import (
     emptied,
     in_turns,
 )
-from trmm_async.stream.snapshots import SnapshotSource
 from trmm_async.stream.sockets import SEND_MOST, Link, LinkSettings, Lost
 from trmm_async.stream.source import AgentStreamState, AlertSignal, Events, Outlet, Source, SourceLater, Start
 from trmm_async.stream.subscription import Subscription
@@ -55,7 +54,6 @@ __all__ = [
     "Lost",
     "NoLink",
     "Snapshot",
-    "SnapshotSource",
     "Outlet",
     "Place",
     "PushSource",

@@ -4,7 +4,6 @@ Above it the resources, below it the pure rooms that decide.
 """
 
 from trmm_async.transport.body import Body
-from trmm_async.transport.connector import Connector
 from trmm_async.transport.hooks import WATCH, OnSent, SendRecord, SendWatch
 from trmm_async.transport.pool import Pool, ServerLimits
 from trmm_async.transport.raw import RawResponse
@@ -15,7 +14,6 @@ __all__ = [
     "WATCH",
     "Body",
     "CallSettings",
-    "Connector",
     "OnSent",
     "Pool",
     "RawResponse",
