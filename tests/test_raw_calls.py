@@ -1,9 +1,13 @@
 """Requests that have no method of their own."""
 
+from typing import Any
+
 import pytest
 
 from tests.peer import always, answer, client, in_turn, peer
 from trmm_async import InvalidRequestError, OutcomeUnknownError
+from trmm_async.calls import Replay
+from trmm_async.raw_calls import raw_call
 
 
 class TestRawRequests:
@@ -38,3 +42,41 @@ class TestRawRequests:
             with pytest.raises(InvalidRequestError, match="json"):
                 await trmm.request("POST", "/x/", json=endless)
             assert server.requests == []
+
+
+# The call itself.
+
+
+@pytest.mark.parametrize("method", ["get", "Head", "OPTIONS"])
+def test_what_only_reads_may_be_sent_again(method: str) -> None:
+    call = raw_call(method, "/x/", {"a": None, "b": False, "c": 1.5, "d": ""}, None)
+    assert (call.method, call.replay, call.body) == (method.upper(), Replay.SAFE, None)
+    assert call.query == {"b": "false", "c": "1.5", "d": ""}
+
+
+@pytest.mark.parametrize("method", ["post", "PUT", "delete", "PATCH", "PURGE"])
+def test_everything_else_is_sent_once(method: str) -> None:
+    call = raw_call(method, "/x/", None, [])
+    assert (call.replay, call.body, call.query) == (Replay.NEVER, b"[]", {})
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "params", "json", "says"),
+    [
+        ("", "/x/", None, None, "method"),
+        ("GET /", "/x/", None, None, "method"),
+        ("GE\u212a", "/x/", None, None, "method"),
+        (5, "/x/", None, None, "method"),
+        ("GET", "x/", None, None, "path"),
+        ("GET", "/x/?a=1", None, None, "path"),
+        ("GET", "//other.example/", None, None, "path"),
+        ("GET", "/x/", "a=1", None, "params must be a mapping"),
+        ("GET", "/x/", {"a": [1]}, None, "params must have text"),
+        ("GET", "/x/", {"a": {}}, None, "params must have text"),
+        ("POST", "/x/", None, object(), "json can't be encoded"),
+        ("POST", "/x/", None, {"a": "\ud800"}, "json can't be encoded"),
+    ],
+)
+def test_what_can_not_be_sent_is_named(method: Any, path: str, params: Any, json: Any, says: str) -> None:
+    with pytest.raises(InvalidRequestError, match=says):
+        raw_call(method, path, params, json)

@@ -13,12 +13,14 @@ from tests.peer import KEY, always, answer, client, peer, status
 from trmm_async import (
     AuthenticationError,
     BadRequestError,
+    InvalidRequestError,
     NotFoundError,
     PermissionDeniedError,
     RedirectedError,
     TRMMError,
 )
 from trmm_async.transport import Server
+from trmm_async.transport.server import check_hop, next_hop
 
 
 class TestTheKey:
@@ -110,3 +112,58 @@ class TestScrubbing:
         assert len(list(server.secrets)) == 64
         assert server.scrub("password token-999- token-0-") == "*** *** token-0-"
         assert repr(server.secrets) == "<Secrets: 64>"
+
+
+# Where the key may go.
+
+HOME = Server(base_url="https://rmm.example/prefix", api_key="k")
+
+
+@pytest.mark.parametrize(
+    ("url", "is_home"),
+    [
+        ("https://rmm.example/elsewhere/", True),
+        ("https://RMM.example:443/", True),
+        ("http://rmm.example/", False),
+        ("https://rmm.example:8443/", False),
+        ("https://rmm.example.evil/", False),
+        ("https://rmm.example@evil.example/", False),
+    ],
+)
+def test_only_the_very_same_server_is_home(url: str, is_home: bool) -> None:
+    assert HOME.is_home_of(url) is is_home
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("/there/", "https://a.example/there/"),
+        ("there/?x=1", "https://a.example/from/there/?x=1"),
+        ("//b.example/x", "https://b.example/x"),
+        ("http://b.example/", "http://b.example/"),
+        ("ftp://b.example/", ""),
+        ("javascript:alert(1)", ""),
+        ("https://b.example:0/", ""),
+        ("https://b.example:99999/", ""),
+        ("https://[::1", ""),
+    ],
+)
+def test_a_redirect_leads_to_a_url_or_nowhere(location: str, target: str) -> None:
+    assert next_hop("https://a.example/from/", location) == target
+
+
+@pytest.mark.parametrize("url", ["http://b.example/x.exe", "/x.exe", "file:///x.exe", ""])
+def test_a_download_never_leaves_https(url: str) -> None:
+    check_hop(HOME, "https://b.example/x.exe")
+    with pytest.raises(InvalidRequestError, match="download"):
+        check_hop(HOME, url)
+    check_hop(Server(base_url="http://rmm.example", api_key="k"), "http://b.example/x.exe")
+
+
+def test_two_servers_have_one_key_only_if_it_is_known() -> None:
+    same, other = (Server(base_url="https://b.example", api_key=key) for key in ("k", "other"))
+    assert HOME.surely_has_key_of(same)
+    assert not HOME.surely_has_key_of(other)
+    none = Server(base_url="https://b.example", api_key="")
+    assert not none.surely_has_key_of(none)
+    assert "'k'" not in repr(HOME) + repr(HOME.headers)
