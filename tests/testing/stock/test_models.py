@@ -98,7 +98,7 @@ RECORDED = [
 """Where a row was recorded of which only these columns had been given, or none that are not the usual."""
 
 
-@pytest.mark.parametrize(("name", "form", "given"), RECORDED, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(("name", "form", "given"), RECORDED, ids=[row[0] for row in RECORDED])
 def test_what_is_not_given_is_as_recorded(name: str, form: Form, given: set[str]) -> None:
     blank = form.blank()
     whole = [row for row in _objects(recording(name).body) if blank.keys() <= row.keys()]
