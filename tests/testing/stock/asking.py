@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from typing import TYPE_CHECKING
 
 from tests.testing.kit import Answer
@@ -11,6 +12,8 @@ from trmm_async.testing.ledger import Request
 from trmm_async.testing.replies import AnsweredError, Asked, HTTPReply, RefusedError
 from trmm_async.testing.routing import RouteMatch, Router
 from trmm_async.testing.world import UnknownThingError
+
+from .replay import differences, recording
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +59,32 @@ class Views:
             told = self._dialect.unknown(error)
         assert isinstance(told, HTTPReply)
         return Answer(told.status, told.headers, told.body)
+
+    async def tell(self, name: str, numbers: Mapping[int, int] | None = None, *, agent: str = "") -> Answer:
+        """Ask what was recorded, and hold the answer against the recorded one.
+
+        Args:
+            name: the recording.
+            numbers: recorded ids, in the path and of `id` in the body, and which they are here.
+            agent: the id of the agent that is meant, if one stands in the path.
+        """
+        it, ours = recording(name), numbers or {}
+        path = str(it.request["path"])
+        path = re.sub(r"(?<=/agents/)[^/]+", agent, path) if agent else path
+        path = re.sub(r"(?<=/)\d+(?=/)", lambda found: str(ours.get(int(found[0]), found[0])), path)
+        body, query = it.request["body"], it.request["query"] or {}
+        assert isinstance(query, dict)
+        if isinstance(body, dict) and body.get("id") in ours:
+            body = body | {"id": ours[body["id"]]}
+        user = "limited" if "limited" in str(it.request["auth"]) else "admin"
+        asked = {key: str(value) for key, value in query.items()}
+        said = await self(str(it.request["method"]), path, body, query=asked, user=user)
+        assert said.status == it.response["status"], (name, said.body)
+        if isinstance(it.body, str) or said.status >= 400:
+            assert (said.body.decode() if said.status == 500 else said.json) == it.body, name
+        else:
+            assert list(differences(it.body, said.json)) == [], name
+        return said
 
 
 async def _awaited(found: object) -> HTTPReply | web.StreamResponse:

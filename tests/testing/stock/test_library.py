@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from tests.testing.kit import Http
     from trmm_async.testing import Simulator
 
+    from .asking import Views
+
 
 async def test_a_script_that_was_made_can_be_run(http: Http, server: Simulator) -> None:
     body = {"name": "Mine", "shell": "python", "script_body": "print(1)", "category": "A"}
@@ -62,3 +64,15 @@ async def test_snippets(http: Http) -> None:
     assert (await http.get(f"{path}{made['id']}/")).fields["code"] == "d"
     assert (await http("DELETE", f"{path}{made['id']}/")).json == "Script snippet was deleted successfully"
     assert (await http.get(f"{path}{made['id']}/")).status == 404
+
+
+ON_SERVER_TOLD = """
+    no_args no_code no_env_vars no_shebang no_shell no_timeout ok env_without_equals timeout timeout_text
+"""
+
+
+async def test_a_script_on_the_server_itself_is_tried_as_recorded(views: Views) -> None:
+    for name in ON_SERVER_TOLD.split():
+        await views.tell(f"serverscript_test_{name}")
+    views.server._database.settings["enable_server_scripts"] = False
+    await views.tell("serverscript_test_disabled")

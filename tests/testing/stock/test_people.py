@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.testing.kit import rows
+from trmm_async.testing.nouns import Client, Site
+
+from .replay import recording
 
 if TYPE_CHECKING:
     from tests.testing.kit import Http
@@ -163,3 +166,50 @@ async def test_sessions_are_listed_until_they_are_over_and_ended_one_by_one(view
     assert (await views("DELETE", path)).json == "ok"
     assert (await views("GET", path)).items == []
     assert (await views("DELETE", path)).json == "ok"
+
+
+ROLES_TOLD = """
+    create_full get_after_create create_minimal create_unknown_field create_dup create_no_name create_bad_type
+    create_unknown_client get_404 update_no_name update_minimal get_after_name_only update_full
+    get_after_update update_404
+"""
+USERS_TOLD = """
+    create_full create_minimal create_role_as_string create_block_and_date_ignored create_password_empty
+    create_email_bad create_dup create_bad_username create_no_email create_no_password create_no_username
+    create_unknown_role get get_minimal get_role_as_string get_block_and_date_ignored get_404
+    update_full get_after_update update_one_field update_role_null update_role_only update_password_ignored
+    update_bad_type update_404 reset_password reset_password_404 reset_password_limited_403
+    reset_password_no_id reset_password_no_password reset_put_is_totp reset_put_limited_403 reset_put_no_id
+    reset_totp reset_totp_404 reset_totp_limited_403 reset_totp_no_id reset_totp_post_is_password
+    reset_totp_post_limited_403 reset_totp_post_no_password reset_totp_self_by_limited sessions_empty
+    sessions_404 sessions_delete_404 sessions_delete_all sessions_delete_all_again
+"""
+LAST_TOLD = """
+    role_delete role_delete_404 user_get_after_role_delete user_delete user_delete_404 session_delete_404
+"""
+
+
+async def test_roles_and_users_are_as_recorded(views: Views) -> None:
+    server = views.server
+    limited = server.add_user("limited", permissions=[])
+    for number, name in enumerate(("Acme", "Globex"), 1):
+        server.world.clients[number] = Client(number, name)
+    server.world.sites[4] = Site(4, "HQ", server.world.clients[1])
+    await views("POST", ROLES, {"name": "first"})
+    for name in ROLES_TOLD.split():
+        await views.tell(f"role_{name}")
+    await views.tell("roles_list")
+    numbers: dict[int, int] = {}
+    recorded = {"tech1": 17, "tech2": 18, "tech3": 19, "tech9": 23}
+    for name in USERS_TOLD.split():
+        users = {user.username: user.pk for user in server._accounts.users.values()}
+        numbers = {number: users[who] for who, number in recorded.items() if who in users}
+        said = await views.tell(f"user_{name}", numbers | {15: limited.pk})
+        body = recording(f"user_{name}").body
+        if isinstance(body, dict) and said.status == 200:
+            free = {"id", "last_login", "last_login_ip"}
+            assert {key: said.fields[key] for key in body.keys() - free} == {
+                key: body[key] for key in body.keys() - free
+            }, name
+    for name in LAST_TOLD.split():
+        await views.tell(name, numbers)

@@ -8,6 +8,8 @@ import pytest
 
 from trmm_async.testing.stock.setup_rows import MON_TOKEN
 
+from .replay import recording
+
 if TYPE_CHECKING:
     from .asking import Views
 
@@ -112,3 +114,21 @@ async def test_a_schedule_needs_a_time_and_a_change_does_not(views: Views) -> No
     assert (await views("GET", path)).json == [changed]
     assert (await views("DELETE", one)).json == made["id"]
     assert (await views("DELETE", one)).detail == "No Schedule matches the given query."
+
+
+SCHEDULES = """
+    create_daily create_weekly create_monthly_days create_monthly_weeks create_minimal create_no_run_time
+    create_no_name create_bad update_full update_one_field update_bad update_404 delete delete_404
+"""
+
+
+async def test_schedules_are_as_recorded(views: Views) -> None:
+    for name in SCHEDULES.split():
+        said = await views.tell(f"schedule_{name}")
+        body = recording(f"schedule_{name}").body
+        if isinstance(body, dict) and said.status == 200:
+            stamps = {"id", "created_time", "modified_time"}
+            assert {key: said.fields[key] for key in body.keys() - stamps} == {
+                key: body[key] for key in body.keys() - stamps
+            }, name
+    await views.tell("schedules_list")

@@ -124,7 +124,8 @@ class PeopleView:
         password, email = str(body["password"]), str(body["email"])
         if name in self._accounts.users:
             refuse(f"ERROR: User {name} already exists!")
-        user = self._accounts.add(User(name, password, permissions=frozenset(), email=email))
+        user = self._accounts.add(User(name, password, permissions=frozenset()))
+        user.email = email  # which may be none
         user.first_name, user.last_name = str(body.get("first_name", "")), str(body.get("last_name", ""))
         role = body.get("role")
         if isinstance(role, int):
