@@ -54,6 +54,8 @@ ERRORS: list[tuple[Exception, int, str]] = [
     (sdk.ApplyStoppedError("+ policy 'X' failed"), 1, "stopped: + policy 'X' failed; nothing was changed"),
     (sdk.HalfDoneError("the client was made, its site was not", [7]), 1, "half done: the client was made"),
     (sdk.StillInMaintenanceError({"a": sdk.ClosedError("x")}), 1, "still in maintenance mode: a (x)"),
+    (ModuleNotFoundError("no", name="rich.text"), 1, 'rich is missing: pip install "trmm-async[cli]"'),
+    (ModuleNotFoundError("no", name="statistics"), 1, "a bug of ours: ModuleNotFoundError"),
     (KeyError("a\nbug"), 1, "a bug of ours: KeyError: "),
     (KeyboardInterrupt(), 130, "interrupted"),  # type: ignore[list-item]
 ]

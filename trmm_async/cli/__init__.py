@@ -16,8 +16,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         from trmm_async.cli.app import run
     except ModuleNotFoundError as error:
-        if error.name not in {"typer", "rich", "platformdirs", "tomlkit", "yaml"}:
+        from trmm_async.cli.exits import missing_library
+
+        if not (said := missing_library(error)):
             raise
-        print(f'trmm: {error.name} is missing: pip install "trmm-async[cli]"', file=sys.stderr)
+        print(f"trmm: {said}", file=sys.stderr)
         return 1
     return run(words)

@@ -17,7 +17,7 @@ from trmm_async.cli.signals import like_ctrl_c
 from trmm_async.cli.streams import sturdy
 from trmm_async.cli.text import clean, one_line
 
-__all__ = ["CommandError", "Exit", "guarded", "printed", "refuse", "told", "usage"]
+__all__ = ["CommandError", "Exit", "guarded", "missing_library", "printed", "refuse", "told", "usage"]
 
 
 class Exit(IntEnum):
@@ -64,6 +64,9 @@ _ADVICE: Final = (
 )
 """Exit codes and advice for errors of the SDK; the first that matches. Names, so that none is imported."""
 
+
+_LIBRARIES: Final = frozenset({"platformdirs", "rich", "tomlkit", "typer", "yaml"})
+"""What the extra `[cli]` installs, by the names that are imported."""
 
 _IN_COMMANDS: Final = (
     ("fleet.run_script(agents, script)", "`trmm run SCRIPT`"),
@@ -174,9 +177,17 @@ def _offer_page(error: Exception, code: int) -> None:
         print(f"trmm: what now: trmm explain {type(error).__name__}", file=sys.stderr)
 
 
+def missing_library(error: Exception) -> str:
+    """What to do if the error is that a library of the extra `[cli]` is missing; else an empty text."""
+    name = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
+    return f'{name} is missing: pip install "trmm-async[cli]"' if name in _LIBRARIES else ""
+
+
 def _judged(error: Exception) -> tuple[int, str]:
     if isinstance(error, CommandError):
         return error.code, str(error)
+    if said := missing_library(error):
+        return Exit.FAILED, said
     if isinstance(error, sdk.TRMMError):
         return _judged_of_sdk(error)
     if isinstance(error, OSError):
