@@ -4,7 +4,7 @@ The error of an `Ended` is stored as its name and its text, and is read as a `Re
 """
 
 from collections.abc import Mapping
-from typing import Final, NamedTuple, cast
+from typing import Final, NamedTuple, cast, get_args
 
 import msgspec
 
@@ -14,14 +14,9 @@ from trmm_async.events import (
     AgentOffline,
     AgentOnline,
     AlertEvent,
-    CommandOutput,
-    DashboardCounts,
     Ended,
     Event,
-    Gap,
-    Live,
     ScriptOutput,
-    UnknownEvent,
 )
 from trmm_async.models import ClientRef
 
@@ -31,13 +26,7 @@ _RUNS: Final = "runs"
 _RUNS_KEPT: Final = 20
 _STATES: Final = (AgentOnline, AgentOffline, AlertEvent)
 
-_KINDS: Final[Mapping[str, type]] = {
-    kind.__name__: kind
-    for kind in (
-        *(AgentOffline, AgentOnline, AlertEvent, CommandOutput, DashboardCounts, Gap, Live),
-        *(ScriptOutput, UnknownEvent),
-    )
-}
+_KINDS: Final[Mapping[str, type]] = {kind.__name__: kind for kind in get_args(Event) if kind is not Ended}
 
 
 class Record(NamedTuple):
