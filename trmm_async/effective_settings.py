@@ -42,6 +42,7 @@ __all__ = [
     "resolve",
     "keyring_errors",
     "connection_settings",
+    "known_dialect",
 ]
 
 T = TypeVar("T")
@@ -126,7 +127,7 @@ def resolve(given: GlobalOptions, book: ProfileFile, environ: Mapping[str, str] 
     dialects = [given.dialect, *_ordered(_variable(environ, "dialect"), of_fitting, first)]
     return Settings(
         url,
-        dialect=_dialect(next((each for each in dialects if each), "auto")),
+        dialect=known_dialect(next((each for each in dialects if each), "auto")),
         rate_limit=given.rate_limit or (fitting.rate_limit if fitting else None),
         allow_http=_first(given.allow_http, fitting.allow_http if fitting else None),
         profile=fitting,
@@ -240,7 +241,8 @@ def _first(*values: bool | None) -> bool:
     return next((value for value in values if value is not None), False)
 
 
-def _dialect(name: str) -> str:
+def known_dialect(name: str) -> str:
+    """The dialect of this name, in upper or lower case. Raises `InvalidRequestError` if there is none."""
     for each in DIALECTS:
         if each == name.strip().casefold():
             return each

@@ -167,6 +167,7 @@ def test_a_traceback_is_shown_to_those_who_ask(cli: Cli, gateway: Backstage) -> 
         (["watch", "--for", "nan"], "--for is a number of seconds above 0, not nan"),
         (["resume", "x.db", "--retry", "faild"], "did you mean 'failed'?"),
         (["simulator", "--port", "70000"], "--port"),
+        (["simulator", "--dialect", "x"], "auto, gateway or stock, not 'x'"),
         (["agents", "--client", "nobody"], "there is no client 'nobody'"),
         (["agents", "--rate-limit", "many"], "the rate limit is COUNT/SECONDS as 100/60, or none"),
         (["agents", "--dialect", "french"], "auto, gateway or stock"),

@@ -186,8 +186,6 @@ def missing_library(error: Exception) -> str:
 def _judged(error: Exception) -> tuple[int, str]:
     if isinstance(error, CommandError):
         return error.code, str(error)
-    if said := missing_library(error):
-        return Exit.FAILED, said
     if isinstance(error, sdk.TRMMError):
         return _judged_of_sdk(error)
     if isinstance(error, OSError):
@@ -198,7 +196,8 @@ def _judged(error: Exception) -> tuple[int, str]:
         return Exit.USAGE, f"{text}{'' if text.endswith(('.', '?', ')')) else '.'} {_hint(error)}"
     if type(error).__name__ == "Abort":
         return Exit.INTERRUPTED, "interrupted"
-    return Exit.FAILED, f"a bug of ours: {type(error).__name__}: {error}; --debug shows where"
+    ours = f"a bug of ours: {type(error).__name__}: {error}; --debug shows where"
+    return Exit.FAILED, missing_library(error) or ours
 
 
 def _hint(error: Exception) -> str:

@@ -6,6 +6,7 @@ import typer
 
 from trmm_async.cli.options import SET_UP, examples
 from trmm_async.cli.session import given_of
+from trmm_async.effective_settings import known_dialect
 
 __all__ = ["add_to"]
 
@@ -39,9 +40,9 @@ def simulator(
     """
     from trmm_async.testing.__main__ import main
 
-    dialect = given_of(context).dialect
+    dialect = known_dialect(given_of(context).dialect or "auto")
     words = [f"--agents={agents}", f"--host={host}", f"--port={port}", f"--seed={seed}"]
-    words += [f"--dialect={dialect}"] if dialect in {"gateway", "stock"} else []
+    words += ["--dialect=stock"] if dialect == "stock" else []
     words += ["--no-limits"] if no_limits else []
     words += ["--chaos"] if chaos else []
     return main(words)
