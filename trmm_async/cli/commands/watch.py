@@ -88,23 +88,22 @@ async def watch(
     if snapshot:
         raise usage("--snapshot goes with --from")
     unseen = "nothing was watched: the server had not answered"
-    with form.stream() as emit, _until(limit := asyncio.timeout(end_after)):
+    with form.stream() as emit, _until(limit := asyncio.timeout(end_after), lambda: unseen):
         async with limit, connected(context) as trmm:
-            with _said_if_over(limit, lambda: unseen):
-                chosen = await agents_where(trmm, where, agents or ())
-                names = labels(chosen, for_people=form.in_words)
-                if not chosen:
-                    say("no agent matches")
-                    return
-                count_told = f"{len(chosen)} agent{'s' * (len(chosen) != 1)}"
-                unseen = f"nothing was watched: none of {count_told} was connected"
-                events = trmm.events(chosen, settings=sdk.StreamSettings(wait_for_all=False))
-                with noted(lambda: _connected(events)):
-                    async with events:
-                        unseen = ""
-                        say(f"watching {count_told}: {named(list(names.values()))}")
-                        with _said_if_over(limit, lambda: _connected(events)):
-                            await _follow(events, count, shown(form, emit, names))
+            chosen = await agents_where(trmm, where, agents or ())
+            names = labels(chosen, for_people=form.in_words)
+            if not chosen:
+                say("no agent matches")
+                return
+            count_told = f"{len(chosen)} agent{'s' * (len(chosen) != 1)}"
+            unseen = f"nothing was watched: none of {count_told} was connected"
+            events = trmm.events(chosen, settings=sdk.StreamSettings(wait_for_all=False))
+            with noted(lambda: _connected(events)):
+                async with events:
+                    unseen = ""
+                    say(f"watching {count_told}: {named(list(names.values()))}")
+                    with _said_if_over(limit, lambda: _connected(events)):
+                        await _follow(events, count, shown(form, emit, names))
 
 
 def _connected(events: "sdk.Subscription") -> str:
@@ -121,19 +120,28 @@ def _said_if_over(limit: asyncio.Timeout, unseen: Callable[[], str]) -> Iterator
         yield
     except asyncio.CancelledError:
         end = limit.when()
-        if end is not None and end <= asyncio.get_running_loop().time() and (text := unseen()):
-            say(f"{text} when the time was over")
+        if end is not None and end <= asyncio.get_running_loop().time():
+            _say_unseen(unseen())
         raise
 
 
+def _say_unseen(text: str) -> None:
+    if text:
+        say(f"{text} when the time was over")
+
+
 @contextmanager
-def _until(limit: asyncio.Timeout) -> Iterator[None]:
-    """Swallow the `TimeoutError` of this limit. Other ones, of the server, are errors."""
+def _until(limit: asyncio.Timeout, unseen: Callable[[], str] = str) -> Iterator[None]:
+    """Swallow the `TimeoutError` of this limit, and print what was not watched until then, if anything.
+
+    Other ones, of the server, are errors.
+    """
     try:
         yield
     except TimeoutError:
         if not limit.expired():
             raise
+        _say_unseen(unseen())
 
 
 def _relayed(url: str | None, name: str | None, where: Where, *, snapshot: bool) -> "sdk.Subscription":
