@@ -1,10 +1,22 @@
 """Events as they stand in a relay's log, and how an agent stands by them."""
 
+from typing import get_args
+
 from tests.relay.buses import QUICK
-from trmm_async import AgentOffline, AgentOnline, Ended, Event, Live, RecordedError, ScriptOutput, ServerError
+from trmm_async import (
+    AgentOffline,
+    AgentOnline,
+    CommandOutput,
+    Ended,
+    Event,
+    Live,
+    RecordedError,
+    ScriptOutput,
+    ServerError,
+)
 from trmm_async.events import note_host
 from trmm_async.models import ClientRef
-from trmm_async.relay.records import AgentState, Record, read, record_of
+from trmm_async.relay.records import _KINDS, AgentState, Record, read, record_of
 
 
 def test_an_error_travels_by_its_name_and_its_text() -> None:
@@ -16,6 +28,12 @@ def test_an_error_travels_by_its_name_and_its_text() -> None:
         assert (arrived.hostname, arrived.error.kind, arrived.error.text) == ("h", "ServerError", "500: oops")
         event = arrived
     assert read(Record("OfALaterVersion", None, "{}")) is None
+
+
+def test_a_follower_reads_all_events() -> None:
+    assert {CommandOutput.__name__, *(kind.__name__ for kind in get_args(Event) if kind is not Ended)} == set(
+        _KINDS
+    )
 
 
 def test_how_an_agent_stands_knows_what_was_told() -> None:

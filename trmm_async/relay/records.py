@@ -14,6 +14,7 @@ from trmm_async.events import (
     AgentOffline,
     AgentOnline,
     AlertEvent,
+    CommandOutput,
     Ended,
     Event,
     ScriptOutput,
@@ -26,7 +27,9 @@ _RUNS: Final = "runs"
 _RUNS_KEPT: Final = 20
 _STATES: Final = (AgentOnline, AgentOffline, AlertEvent)
 
-_KINDS: Final[Mapping[str, type]] = {kind.__name__: kind for kind in get_args(Event) if kind is not Ended}
+_KINDS: Final[Mapping[str, type]] = {
+    kind.__name__: kind for kind in (*get_args(Event), CommandOutput) if kind is not Ended
+}
 
 
 class Record(NamedTuple):
