@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 from trmm_async import TRMM
 from trmm_async.calls import Call, Plan
 from trmm_async.dialects import Stock
+from trmm_async.resources.api import Api
 from trmm_async.transport import Secrets
 
 STOCK = Stock("https://rmm.example.com")
@@ -36,6 +37,9 @@ class _Api:
 
     async def dialect(self) -> Stock:
         return STOCK
+
+    require_since = Api.require_since
+    read_version = Api.read_version
 
 
 class Nouns(TRMM):

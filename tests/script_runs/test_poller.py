@@ -115,6 +115,10 @@ class TestTheHistory:
         assert "THEIRS" not in caplog.text
 
 
+def looks() -> list[asyncio.Task[Any]]:
+    return [one for one in asyncio.all_tasks() if one.get_name() == "trmm_async: history"]
+
+
 class TestTheEnd:
     async def test_a_client_that_is_closed_says_so_to_who_waits(self) -> None:
         async with served("stock", agents=1) as (server, trmm):
@@ -147,8 +151,9 @@ class TestTheEnd:
         async with served("stock", agents=1) as (server, trmm):
             server.script(1, seconds=20)
             task = asyncio.create_task(trmm.agents.run_script(server.agent_ids[0], 1))
-            await until(lambda: server.runs)
-            (look,) = (one for one in asyncio.all_tasks() if one.get_name() == "trmm_async: history")
+            # It begins when the answer is here: the server has the script before that.
+            await until(looks)
+            (look,) = looks()
             look.cancel()
             with pytest.raises(OutcomeUnknownError, match="was cancelled"):
                 await asyncio.wait_for(task, 5)
