@@ -18,6 +18,7 @@ class TestSeveralHosts:
     async def test_work_it_off_together_and_are_told_all_outcomes(self, database: str, dialect: str) -> None:
         order = {"width": 6} if dialect == "gateway" else {"batch": 4}
         async with fleet(dialect, agents=40) as (server, trmm), AsyncExitStack() as stack:
+            server.script(1, seconds=0.2)  # so long that nobody has run them all before the others come
             journal = await begun(database, server, **order)
             others = [await stack.enter_async_context(another(server)) for _ in range(2)]
             told = await asyncio.gather(*(each.fleet.resume(journal) for each in (trmm, *others)))
@@ -175,11 +176,11 @@ def standing(ended: int, under_way: int = 0, stopped: str = "") -> RunStanding:
 
 
 async def test_it_is_over_when_all_have_ended_and_this_host_has_sent_all() -> None:
-    run = Run(standing(1), standing(3), standing(3), standing(3))
+    run = Run(standing(1), *[standing(3)] * 100_000)
     run.written = [(number, Done(f"agent{number}", None), True) for number in (1, 2, 3)]
     shared = part(run, "agent2")
     following = asyncio.create_task(shared.follow(nothing))
-    await until(lambda: len(run.standings) <= 2)
+    await until(lambda: len(run.standings) < 100_000)
     assert not following.done()
     shared.sent_all()
     await asyncio.wait_for(following, 30)
