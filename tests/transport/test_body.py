@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.peer import KEY, Peer, always, answer, peer
@@ -44,6 +44,14 @@ def members(body: bytes) -> bytes:
     """Several of gzip behind each other, which is a stream of gzip as well."""
     third = len(body) // 3
     return b"".join(map(gzip.compress, (body[:third], body[third:third], body[third:])))
+
+
+def ends_a_member(packed: bytes) -> bool:
+    """Whether it was cut between two of them: then nothing tells that there was more."""
+    try:
+        return bool(gzip.decompress(packed))
+    except (EOFError, gzip.BadGzipFile):
+        return False
 
 
 PACKINGS: dict[str, Callable[[bytes], bytes]] = {
@@ -108,6 +116,7 @@ class TestWhole:
         """Cut before it was framed, by a proxy say: the framing says that it is all."""
         body = PACKINGS[packing](LIST) if packing else LIST
         body = body[: int(len(body) * share)]
+        assume(packing != "Gzip, identity" or not ends_a_member(body))
         folder = tmp_path_factory.mktemp("into")
 
         async def main() -> None:
