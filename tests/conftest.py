@@ -29,7 +29,7 @@ asyncio.set_event_loop_policy(SkippingLoops())
 # How long an example takes says how busy the machine is, and no more.
 settings.register_profile(
     "trmm_async",
-    max_examples=many(100),
+    max_examples=many(60),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     print_blob=True,
@@ -38,10 +38,15 @@ settings.register_profile(
 settings.load_profile("trmm_async")
 
 
+# Three million objects are made until all tests are collected, and stay: each look for garbage would walk
+# them all.
+gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    # Three million objects that stay: each look for garbage, of which tests make many, would walk them all.
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_configure(config: pytest.Config) -> None:
