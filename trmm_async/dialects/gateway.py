@@ -167,7 +167,7 @@ class Gateway:
         return _get(f"agents/{_segment(agent_id)}", _agent_with_extra)
 
     def delete_agent(self, agent_id: str) -> Call[None]:
-        return _put(f"agents/{_segment(agent_id)}", "DELETE")
+        return _change(f"agents/{_segment(agent_id)}", "DELETE")
 
     def run_script(self, agent_id: str, run: ScriptRun) -> Call[ScriptResult | None]:
         if run.env_vars or run.run_as_user or run.custom_field is not None or run.save_all_output:
@@ -208,7 +208,7 @@ class Gateway:
         return _get("agents/deployments", codec.decoder(list[Deployment]))
 
     def delete_deployment(self, deployment_id: int) -> Call[None]:
-        return _put(f"agents/deployments/{deployment_id}", "DELETE")
+        return _change(f"agents/deployments/{deployment_id}", "DELETE")
 
     def list_clients(self) -> Call[list[Client]]:
         return _get("clients", codec.decoder(list[Client]))
@@ -243,10 +243,10 @@ class Gateway:
         return _get("alerts", _alerts)
 
     def acknowledge_alert(self, alert_id: int) -> Call[None]:
-        return _put(f"alerts/{alert_id}/acknowledge")
+        return _change(f"alerts/{alert_id}/acknowledge")
 
     def resolve_alert(self, alert_id: int) -> Call[None]:
-        return _put(f"alerts/{alert_id}/resolve")
+        return _change(f"alerts/{alert_id}/resolve")
 
     def event_source(self) -> Pushed:
         return Pushed(self.agent_events)
@@ -319,7 +319,7 @@ def _agent_list(which: AgentFilter) -> Call[list[Agent]]:
     return _get("agents", codec.decoder(list[Agent]), **_agent_query(which))
 
 
-def _put(place: str, method: str = "POST") -> Call[None]:
+def _change(place: str, method: str = "POST") -> Call[None]:
     """A change that may be sent again: twice has the same effect as once."""
     return Call(
         method=method,
