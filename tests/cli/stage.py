@@ -141,8 +141,7 @@ def program(
         timeout=LONGEST,
         check=False,
     )
-    page = extra.get("PYTHONIOENCODING", "utf-8").partition(":")[0]
-    return Said(done.returncode, done.stdout.decode(page), done.stderr.decode(page))
+    return Said(done.returncode, done.stdout.decode(), done.stderr.decode())
 
 
 def in_shell(line: str, stage: Backstage, *, fresh: bool = False) -> Said:
