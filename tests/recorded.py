@@ -19,6 +19,19 @@ NOT_YET_REPLAYED = frozenset((FOLDER / "not_yet_replayed.txt").read_text().split
 NOT_YET_SIMULATED = frozenset((FOLDER / "not_yet_simulated.txt").read_text().split())
 """Replayed by our calls, and the simulator's answers are not held against them yet."""
 
+NEW_SCRIPT: dict[str, Any] = {
+    "name": "API script",
+    "shell": "python",
+    "code": "print('hi')\n",
+    "description": "d",
+    "category": "API",
+    "args": ["a"],
+    "env_vars": {"X": "1"},
+    "default_timeout": 60,
+    "supported_platforms": ["linux"],
+}
+"""Our arguments for the recorded `script_create`."""
+
 
 @dataclass(frozen=True)
 class Recording:

@@ -16,6 +16,7 @@ from tests.exchanges import (
     answer_of,
     one_call_is_recorded,
 )
+from tests.recorded import NEW_SCRIPT
 from tests.servers import served, stock
 from trmm_async import (
     TRMM,
@@ -131,19 +132,6 @@ class TestScripts:
             assert methods(server) == ["POST"]
 
 
-ORDER: dict[str, Any] = {
-    "name": "API script",
-    "shell": "python",
-    "code": "print('hi')\n",
-    "description": "d",
-    "category": "API",
-    "args": ["a"],
-    "env_vars": {"X": "1"},
-    "default_timeout": 60,
-    "supported_platforms": ["linux"],
-}
-
-
 TRIAL: dict[str, Any] = {
     "code": "Write-Host hi",
     "shell": "powershell",
@@ -179,7 +167,7 @@ def test_a_plan_of_one_call_is_as_recorded(name: str, intent: Intent) -> None:
 
 def test_a_new_script_has_its_code() -> None:
     listed = b'[{"id": 1, "name": "API script", "shell": "python", "args": ["a"], "env_vars": ["X=1"]}]'
-    made = ByHand(b"[]", b'"ok"', listed).of(lambda it: it.scripts.create(**ORDER))
+    made = ByHand(b"[]", b'"ok"', listed).of(lambda it: it.scripts.create(**NEW_SCRIPT))
     assert made.code == "print('hi')\n"
 
 

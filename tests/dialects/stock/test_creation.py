@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.exchanges import ByHand, Intent, answer_of, assert_is_recorded, follow
-from tests.recorded import recording
+from tests.recorded import NEW_SCRIPT, recording
 from tests.servers import stock
 from trmm_async import (
     TRMM,
@@ -66,21 +66,8 @@ class TestMaking:
                 await make(trmm)
 
 
-SCRIPT: dict[str, Any] = {
-    "name": "API script",
-    "shell": "python",
-    "code": "print('hi')\n",
-    "description": "d",
-    "category": "API",
-    "args": ["a"],
-    "env_vars": {"X": "1"},
-    "default_timeout": 60,
-    "supported_platforms": ["linux"],
-}
-
-
 MADE = [
-    ("script_create", "scripts_list_after", lambda it: it.scripts.create(**SCRIPT), 11),
+    ("script_create", "scripts_list_after", lambda it: it.scripts.create(**NEW_SCRIPT), 11),
     (
         "core_keystore_create",
         "core_keystore_after",

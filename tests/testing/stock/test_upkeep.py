@@ -8,8 +8,6 @@ import pytest
 
 from trmm_async.testing.stock.setup_rows import MON_TOKEN
 
-from .replay import recording
-
 if TYPE_CHECKING:
     from .asking import Views
 
@@ -124,11 +122,5 @@ SCHEDULES = """
 
 async def test_schedules_are_as_recorded(views: Views) -> None:
     for name in SCHEDULES.split():
-        said = await views.tell(f"schedule_{name}")
-        body = recording(f"schedule_{name}").body
-        if isinstance(body, dict) and said.status == 200:
-            stamps = {"id", "created_time", "modified_time"}
-            assert {key: said.fields[key] for key in body.keys() - stamps} == {
-                key: body[key] for key in body.keys() - stamps
-            }, name
+        await views.tell_values(f"schedule_{name}", {"id", "created_time", "modified_time"})
     await views.tell("schedules_list")
