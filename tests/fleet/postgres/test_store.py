@@ -468,6 +468,18 @@ class TestMaking:
             execute(database, "DROP TRIGGER refuse ON trmm_async.targets")
             assert await shared(journal).claim(1, None, ()) == IDS[:1]
 
+    async def test_its_second_connection_waits_for_the_server_that_the_first_has_reached(
+        self, postgres: PostgresServer, database: str
+    ) -> None:
+        name = database.rpartition("/")[2]
+        await make(database)
+        async with host(database) as journal:
+            execute(postgres.url("postgres"), f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+            looking = asyncio.create_task(shared(journal).standing())
+            await asyncio.wait({looking}, timeout=0.3)
+            execute(postgres.url("postgres"), f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+            assert (await looking).total == len(IDS)
+
     async def test_each_loss_of_a_server_has_its_whole_time(self, database: str) -> None:
         fails = iter([True, True, True, False, True, False])
 

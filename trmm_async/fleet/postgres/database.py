@@ -49,15 +49,17 @@ class Database:
     Attributes:
         writes: whether the server must accept changes. A standby does not, and may lag behind, so nothing may
             be read from it; until it has taken over, it counts as a server that is away.
+        was_reached: whether the server was reached at this address before, also through another connection. Until
+            then the address may be wrong, so a server that is away is an error at once.
     """
 
     def __init__(self, address: PostgresJournal, name: str) -> None:
         self._address = address
         self._name = name
         self.writes: bool = False
+        self.was_reached: bool = False
         self._turn = asyncio.Lock()
         self._connection: Connection | None = None
-        self._was_connected = False
         self._lost_at: float | None = None
         self._is_given_up = False
 
@@ -79,7 +81,6 @@ class Database:
         pause, maybe_done = _PAUSE_FIRST, False
         async with self._turn:
             while True:
-                was_connected = self._was_connected
                 try:
                     done = await self._once(work, maybe_done, silent)
                     # A connection alone is no proof: with a full disk, a server accepts it and does nothing.
@@ -92,7 +93,7 @@ class Database:
                 except _LOST as error:
                     maybe_done = True
                     await self._drop()
-                    if not was_connected and not self._was_connected:
+                    if not self.was_reached:
                         raise self._unusable(error) from None
                     # The time counts for all callers, since those behind this one wait for the server, too.
                     self._lost_at = self._lost_at or loop.time()
@@ -151,7 +152,7 @@ class Database:
         except BaseException:
             await connection.close()
             raise
-        self._connection, self._was_connected = connection, True
+        self._connection, self.was_reached = connection, True
         return connection
 
     async def _set_up(self, connection: Connection) -> None:

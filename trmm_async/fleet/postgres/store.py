@@ -78,6 +78,7 @@ class PostgresJournalStore(RunReader):
         """
         self._will_write()
         await self._do(self._database, _make_schema)
+        self._reader.was_reached = True
         connection = self._making = await self._shielded(self._database.held())
 
         async def begin() -> int:
@@ -100,6 +101,7 @@ class PostgresJournalStore(RunReader):
     async def resume(self) -> None:
         self._will_write()
         await self._open(self._database)
+        self._reader.was_reached = True
         self._beat()
 
     async def read(self) -> None:
