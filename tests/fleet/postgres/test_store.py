@@ -196,6 +196,33 @@ class TestWhoseItIs:
                 assert set(states(database)) == {"pending"}
                 assert store._ours == {}
 
+    async def test_what_an_answer_brought_that_was_lost_is_soon_there_again(self, database: str) -> None:
+        await make(database)
+        async with host(database) as other, host(database) as one:
+            store = one._store
+            assert isinstance(store, PostgresJournalStore)
+            rows, lose = store._rows, store._database.do
+            cut = (
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'trmm_async'"
+            )
+            assert await store.claim(1, None, ()) == IDS[:1]
+            assert len(await lose(lambda connection, _: rows.claim(connection, 3, None, ()))) == 3
+            execute(database, cut)
+            assert await store.claim(2, None, ()) == IDS[4:6]
+            assert await store.adopt(0.0) == []
+            assert await store.claim(3, None, ()) == IDS[1:4]
+            assert (await store.standing()).under_way == 6
+
+            assert await shared(other).claim(1, None, ()) == IDS[6:7]
+            await other.begin(IDS[6:7], 0, None)
+            execute(database, f"{EXPIRE} AND state = 'sending'")
+            assert len(await lose(lambda connection, _: rows.adopt(connection, 0.0))) == 1
+            execute(database, cut)
+            ((agent_id, *_),) = await store.adopt(0.0)
+            assert agent_id == IDS[6]
+            # What was known stays ours all the time.
+            await one.begin([*IDS[:6]], 0, None)
+
     async def test_what_is_withdrawn_is_ours_still(self, database: str) -> None:
         await make(database)
         async with host(database) as one:

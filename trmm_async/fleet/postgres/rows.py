@@ -19,6 +19,7 @@ from trmm_async.fleet.postgres.statements import (
     BEGIN,
     CLAIM,
     FIND,
+    FORGET,
     GIVE_BACK,
     HAS_GONE,
     IDENTITY,
@@ -173,6 +174,14 @@ class RunRows:
         row.under_way += len(found)
         await self.unlock(connection, row)
         return sorted(found)
+
+    async def forget(self, connection: Connection, ours: Sequence[Ours]) -> None:
+        """End the leases of what this host has claimed or taken over, but for `ours`.
+
+        Without this, what it got by an answer that was lost would wait for as long as a lease.
+        """
+        await self.lock(connection)
+        await connection.execute(FORGET, self.of(ours))
 
     async def renew(self, connection: Connection, ours: Sequence[Ours]) -> None:
         """Renew the lease of targets of this host."""

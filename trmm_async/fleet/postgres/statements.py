@@ -9,6 +9,7 @@ __all__ = [
     "CLAIM",
     "CREATE",
     "FIND",
+    "FORGET",
     "GIVE_BACK",
     "HAS_GONE",
     "HERE",
@@ -96,6 +97,12 @@ FROM unnest(%(places)s::integer[], %(fences)s::bigint[]) AS mine (place, fence)
 WHERE t.run = %(run)s AND t.place = mine.place
     AND ((t.state IN ('claimed', 'sending') AND t.fence = mine.fence)
         OR (t.state = 'settling' AND t.settler = mine.fence))
+"""
+# What a claim or a takeover got whose answer was lost: it is found as that of a host that is gone.
+FORGET: Final = """
+UPDATE trmm_async.targets SET lease_until = '-infinity'
+WHERE run = %(run)s AND owner = %(owner)s AND state IN ('claimed', 'settling')
+    AND place <> ALL(%(places)s::integer[])
 """
 GIVE_BACK: Final = """
 WITH gone AS (

@@ -15,13 +15,13 @@ import json
 import secrets
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, LiteralString, cast
+from typing import Any, Final, LiteralString, TypeVar, cast
 
 from psycopg import errors
 
 from trmm_async.errors import InvalidRequestError, JournalError
 from trmm_async.fleet.postgres.address import PostgresJournal, StoredRun, database_url, shown
-from trmm_async.fleet.postgres.database import Connection, Database
+from trmm_async.fleet.postgres.database import Connection, Database, Work
 from trmm_async.fleet.postgres.reading import RunReader
 from trmm_async.fleet.postgres.rows import (
     OF_ONE_ROW,
@@ -45,6 +45,7 @@ from trmm_async.outcomes import Counts
 
 __all__ = ["PostgresJournalStore", "stored_runs"]
 
+T = TypeVar("T")
 _AT_THE_END: Final = 2.0
 
 
@@ -236,7 +237,7 @@ class PostgresJournalStore(RunReader):
 
         async def claim() -> list[str]:
             claimed = await self._database.do(
-                lambda connection, _: self._rows.claim(connection, most, width, leave_out)
+                self._anew(lambda connection, _: self._rows.claim(connection, most, width, leave_out))
             )
             if is_wanted:
                 self._ours.update((agent_id, Ours(place, fence)) for place, agent_id, fence in claimed)
@@ -255,13 +256,32 @@ class PostgresJournalStore(RunReader):
             raise
 
     async def adopt(self, patience: float) -> list[tuple[str, float, int, str | None]]:
-        found = await self._do(self._database, lambda connection, _: self._rows.adopt(connection, patience))
-        self._ours.update(
-            (agent_id, Ours(place, settler, is_settler=True)) for place, agent_id, settler, *_ in found
-        )
+        async def adopt() -> list[tuple[Any, ...]]:
+            found = await self._database.do(
+                self._anew(lambda connection, _: self._rows.adopt(connection, patience))
+            )
+            self._ours.update(
+                (agent_id, Ours(place, settler, is_settler=True)) for place, agent_id, settler, *_ in found
+            )
+            return found
+
         return [
-            (agent_id, sent_at, mark or 0, moment) for _, agent_id, _, sent_at, mark, moment in sorted(found)
+            (agent_id, sent_at, mark or 0, moment)
+            for _, agent_id, _, sent_at, mark, moment in sorted(await self._shielded(adopt()))
         ]
+
+    def _anew(self, work: Work[T]) -> Work[T]:
+        """What gives targets to this host, if it is tried again: those of the earlier attempt count as gone.
+
+        All others are in `_ours`, which is set before the next transaction begins.
+        """
+
+        async def anew(connection: Connection, maybe_done: bool) -> T:
+            if maybe_done:
+                await self._rows.forget(connection, [*self._ours.values()])
+            return await work(connection, maybe_done)
+
+        return anew
 
     async def begin(
         self, agent_ids: Sequence[str], at: float, mark: int, mark_time: str | None
