@@ -49,8 +49,8 @@ class Database:
     Attributes:
         writes: whether the server must accept changes. A standby does not, and may lag behind, so nothing may
             be read from it; until it has taken over, it counts as a server that is away.
-        was_reached: whether the server was reached at this address before, also through another connection. Until
-            then the address may be wrong, so a server that is away is an error at once.
+        was_reached: whether the server was reached at this address before, also through another connection.
+            Until then the address may be wrong, so a server that is away is an error at once.
     """
 
     def __init__(self, address: PostgresJournal, name: str) -> None:
