@@ -4,7 +4,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEVELOPING := $(VENV)/.developing
-COMPILED := $(VENV)/.compiled
 # Most tests wait for sockets most of the time: several at once, also where there are few cores.
 PYTEST_ARGS ?= -n 7 --dist worksteal
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -31,11 +30,11 @@ help:
 demo: $(INSTALLED)
 	$(BIN)/python -m trmm_async.cli.demo
 
-test: $(COMPILED)
+test: $(DEVELOPING)
 	$(BIN)/pytest $(PYTEST_ARGS)
 
 # Apart from the tests: to be watched makes them take twice the time.
-coverage: $(COMPILED)
+coverage: $(DEVELOPING)
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
 	$(BIN)/coverage combine --quiet
@@ -115,10 +114,4 @@ $(INSTALLED): pyproject.toml
 
 $(DEVELOPING): $(INSTALLED)
 	$(PIP) --group dev
-	touch $@
-
-# All files are compiled when they are first collected: by one process, or each worker would do it once more.
-# What is wrong with one of them is said by the tests.
-$(COMPILED): $(DEVELOPING)
-	$(BIN)/pytest --collect-only -qq >/dev/null 2>&1 || true
 	touch $@

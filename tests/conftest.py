@@ -4,8 +4,9 @@ import asyncio
 import gc
 import logging
 import os
+import shlex
 import signal
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.clock import SkippingLoops
-from tests.forked import end_all, shared_folder
+from tests.forked import SUITE, end_all, forks, shared_folder
 from tests.logs import Log
 from tests.peer import KEY
 from tests.postgres import PostgresServer, postgres_server
@@ -52,6 +53,17 @@ def pytest_collection_finish() -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("numprocesses", None):
         shared_folder()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_setupnodes(config: pytest.Config, specs: Sequence[Any]) -> None:
+    # Half of the time until a worker has collected all tests goes into loading them, which one process does.
+    # One that is measured starts by itself.
+    is_whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if is_whole and not any(name.startswith("COVERAGE_") for name in os.environ):
+        for spec in specs:
+            # What execnet has Python run, too, where it starts one.
+            spec.python = shlex.join(forks(SUITE).command("import sys;exec(eval(sys.stdin.readline()))"))
 
 
 def pytest_unconfigure() -> None:

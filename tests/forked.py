@@ -35,7 +35,7 @@ from typing import IO, Any, Final, NoReturn, Self
 from tests.forked_client import asked
 
 __all__ = [
-    "CLIENT",
+    "SUITE",
     "Finished",
     "Forked",
     "Forks",
@@ -59,6 +59,9 @@ ENDS_WITH: Final = "alive"
 """A pipe in it that is open for as long as the run: what reads it ends with the run, however that ends."""
 SHELL_IS_NAMED: Final = "_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION"
 
+SUITE: Final = "suite"
+"""The kind of program that runs tests."""
+
 Finished = subprocess.CompletedProcess[str]
 
 WARM: Final[dict[str, tuple[str, ...]]] = {
@@ -75,7 +78,7 @@ WARM: Final[dict[str, tuple[str, ...]]] = {
 }
 """By kind of program: what is imported before the forks, beside all that the package's public names need."""
 
-OPTIONS: Final = {"package": ("-X", "dev", "-W", "error"), "cli": ()}
+OPTIONS: Final = {"package": ("-W", "error"), "cli": (), SUITE: ()}
 """Of Python."""
 
 
@@ -235,6 +238,10 @@ class Forks:
             for number in passing:
                 os.close(number)
 
+    def command(self, what: str) -> list[str]:
+        """The command that has such a program forked, for what starts programs itself. Words may follow."""
+        return [sys.executable, "-I", "-S", CLIENT, self.address, what]
+
     def run(
         self, what: str, words: Sequence[str] = (), typed: str | bytes = b"", **settings: Any
     ) -> Finished:
@@ -299,6 +306,18 @@ def end_all() -> None:
 
 
 def _load(kind: str) -> None:
+    if kind == SUITE:
+        # Each worker collects the tests for itself, and finds their modules, and all that they need, loaded.
+        importlib.import_module("pytest").main(["--collect-only", "-qq", "-p", "no:cacheprovider"])
+        # In a fresh clone each would find out, by trying all characters, of which ones a text is made.
+        importlib.import_module("hypothesis.strategies").text().validate()
+    else:
+        _load_programs(kind)
+    gc.collect()
+    gc.freeze()  # or each fork, when it ends, would look through all of this: that takes longer than the fork
+
+
+def _load_programs(kind: str) -> None:
     import trmm_async
     import trmm_async.testing
 
@@ -316,8 +335,6 @@ def _load(kind: str) -> None:
             getattr(room, name)  # names are imported when they are first looked at
     if kind == "package":
         asyncio.run(_warm_up())
-    gc.collect()
-    gc.freeze()  # or each fork, when it ends, would look through all of this: that takes longer than the fork
 
 
 async def _warm_up() -> None:
@@ -358,7 +375,7 @@ def program(kind: str, address: str) -> CodeType:
     order, files = _received(connection)
     fork = os.fork()
     if fork:
-        _watch(fork, connection, files)
+        _watch(fork, connection, files, 0 if kind == SUITE else LONGEST)
     connection.close()
     return _become(order, files)
 
@@ -394,12 +411,12 @@ def _received(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
     return json.loads(data), list(files)
 
 
-def _watch(fork: int, connection: socket.socket, files: Sequence[int]) -> NoReturn:
-    """Tell which process it is, and how it ends."""
+def _watch(fork: int, connection: socket.socket, files: Sequence[int], longest: int) -> NoReturn:
+    """Tell which process it is, and how it ends. With `longest`, kill it after as many seconds."""
     for number in files:
         os.close(number)
     signal.signal(signal.SIGALRM, lambda *_: os.kill(fork, signal.SIGKILL))
-    signal.alarm(LONGEST)
+    signal.alarm(longest)
     with suppress(OSError):  # nobody asks any more
         connection.sendall(b"%d\n" % fork)
     _, status = os.waitpid(fork, 0)

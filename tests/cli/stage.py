@@ -22,7 +22,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from tests.forked import CLIENT, Forked, Forks, forks
+from tests.forked import Forked, Forks, forks
 from trmm_async.testing import Simulator
 
 T = TypeVar("T")
@@ -146,9 +146,9 @@ def program(
 
 def in_shell(line: str, stage: Backstage, *, fresh: bool = False) -> Said:
     """A line as a shell runs it; `TRMM` stands for the command. `fresh`: in an interpreter of its own."""
-    words = ["-m", COMMAND] if fresh else ["-I", "-S", CLIENT, forked().address, COMMAND]
+    command = [sys.executable, "-m", COMMAND] if fresh else forked().command(COMMAND)
     done = subprocess.run(
-        ["/bin/bash", "-c", line.replace("TRMM", shlex.join([sys.executable, *words]))],
+        ["/bin/bash", "-c", line.replace("TRMM", shlex.join(command))],
         env=environment(stage.environment),
         stdin=subprocess.DEVNULL,
         capture_output=True,

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from aiohttp import ClientSession
-from mcp import Client, MCPError, StdioServerParameters
+from mcp import Client, MCPError, StdioServerParameters, stdio_client
 from mcp.types import ElicitResult
 
 from tests.cli.stage import Backstage, environment, started
@@ -443,7 +443,9 @@ async def test_over_stdio(tmp_path: Path, stage: Backstage) -> None:
     second, person = stage.do(lambda server: server.add_key()), Person()
     variables = environment({**stage.environment, "TRMM_MCP_CHANGE_KEY": second})
     program = StdioServerParameters(command=sys.executable, args=words, env=variables)
-    async with asyncio.timeout(120), Client(program, elicitation_callback=person) as client:
+    # By itself the library takes what was stderr when it was imported.
+    streams = stdio_client(program, errlog=sys.stderr)
+    async with asyncio.timeout(120), Client(streams, elicitation_callback=person) as client:
         assert (await told(client, "find_agents"))["total"] == 3
         assert "set_maintenance" in {tool.name for tool in (await client.list_tools()).tools}
         (text,) = (await client.read_resource("trmm://methods/policies.delete")).contents
