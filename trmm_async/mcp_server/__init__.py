@@ -64,7 +64,8 @@ def mcp_server(
         docs: texts about the methods of the SDK, by their names. The server offers them as resources.
 
     Raises:
-        InvalidRequestError: an unknown change, or changes without a client that has a key of its own.
+        InvalidRequestError: an unknown change, changes without a client that has a key of its own, or a log
+            that can't be written.
     """
     for name in arguments.names(allow, "allow"):
         arguments.choice(name, "allow", CHANGES)
@@ -72,6 +73,7 @@ def mcp_server(
         raise InvalidRequestError("allow: changes need a client with a key of their own, changes=")
     most = arguments.integer(max_targets, "max_targets", minimum=1)
     calls = CallLog(log)
+    calls.check()
     server: MCPServer[Any] = MCPServer(
         "trmm",
         instructions=_INSTRUCTIONS,

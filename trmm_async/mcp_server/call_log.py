@@ -11,6 +11,7 @@ from typing import Any, Final
 from mcp import MCPError
 from mcp.server.context import CallNext, HandlerResult, ServerRequestContext
 
+from trmm_async.errors import InvalidRequestError
 from trmm_async.mcp_server.texts import CALL, CallNotes
 from trmm_async.plaintext import clean, one_line
 
@@ -28,6 +29,13 @@ class CallLog:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path: Path = Path(path)
 
+    def check(self) -> None:
+        """Make the file if it isn't there. Raises `InvalidRequestError` if it can't be written to."""
+        try:
+            os.close(self._opened())
+        except OSError as error:
+            raise InvalidRequestError(f"log: the log of calls can't be written: {error}") from None
+
     def add(self, tool: str, what: str, **more: Any) -> None:
         """Write one line. It is on the disk when this returns.
 
@@ -38,12 +46,15 @@ class CallLog:
         if (notes := CALL.get()) is not None:
             entry["call"] = notes.number
         line = json.dumps({**entry, **more}, default=str)
-        handle = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        handle = self._opened()
         with os.fdopen(handle, "ab", buffering=0) as file:
             written = file.write(line.encode() + b"\n")
             os.fsync(handle)
         if written != len(line.encode()) + 1:
             raise OSError("the disk took a part of a line")
+
+    def _opened(self) -> int:
+        return os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
 class LoggedCalls:

@@ -116,6 +116,16 @@ def test_a_profile_that_others_can_read_says_so(cli: Cli, stage: Backstage, bare
     assert cli("agents", "--json").code == 0
 
 
+def test_a_password_that_somebody_wrote_into_an_address_is_not_listed(cli: Cli, bare: Path) -> None:
+    bare.parent.mkdir(parents=True, exist_ok=True)
+    bare.write_text('[profiles.lab]\nurl = "https://me:Sesame@lab.example"\n')
+    bare.chmod(0o600)
+    for words in ((), ("--json",)):
+        said = cli("profiles", *words)
+        assert "https://…@lab.example" in said.out
+        assert "Sesame" not in said.out + said.error
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [

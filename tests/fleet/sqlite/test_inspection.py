@@ -141,6 +141,17 @@ class TestWhole:
             with pytest.raises(JournalError, match="was tampered with"):
                 await opening(path)
 
+    @pytest.mark.parametrize(
+        ("sql", "says"),
+        [("CREATE TABLE x (y)", "it has table x"), ("PRAGMA user_version = 1", "it lacks by_state, meta, ")],
+    )
+    async def test_is_none_that_has_other_tables_or_none(self, sql: str, says: str, tmp_path: Path) -> None:
+        path = tmp_path / "a.db"
+        with closing(sqlite3.connect(path, isolation_level=None)) as database:
+            database.execute(sql)
+        with pytest.raises(JournalError, match=f"is no journal of a run, or was tampered with: {says}"):
+            await Journal.read(path)
+
     async def test_one_alone_of_those_in_flight_is_told_by_its_row(self, tmp_path: Path) -> None:
         """Whatever an index says: who isn't pending is not sent to, and that costs the others nothing."""
         async with await Journal.create(tmp_path / "a.db", ORDER, AGENTS) as journal:

@@ -169,11 +169,18 @@ async def list_profiles(*, form: Listing) -> None:
 def _row(profile: Profile, book: ProfileFile) -> dict[str, Any]:
     return {
         "name": profile.name,
-        "url": profile.url,
+        "url": _without_password(profile.url),
         "dialect": profile.dialect or "auto",
         "key": _where_the_key_is(profile, book),
         "default": profile.name == book.default,
     }
+
+
+def _without_password(url: str) -> str:
+    """We write none, and take none; a file that was written by hand may have one."""
+    scheme, colon, rest = url.partition("://")
+    _, at, place = rest.rpartition("@")
+    return f"{scheme}{colon}…@{place}" if at else url
 
 
 def _where_the_key_is(profile: Profile, book: ProfileFile) -> str:

@@ -67,10 +67,10 @@ class Inspection:
         odd = [
             f"{kind} {name}" for kind, name in found if name not in _NAMES or kind not in {"table", "index"}
         ]
-        if odd or len(found) != len(_NAMES):
-            raise JournalError(
-                f"{self._path} is no journal of a run, or was tampered with: it has {odd or found}"
-            )
+        lacking = sorted(_NAMES - {name for _, name in found})
+        if odd or lacking:
+            what = f"it has {', '.join(odd)}" if odd else f"it lacks {', '.join(lacking)}"
+            raise JournalError(f"{self._path} is no journal of a run, or was tampered with: {what}")
 
     def _check_mark(self, mark: Mark | None) -> bool:
         try:
