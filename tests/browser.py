@@ -4,6 +4,7 @@ import itertools
 import json
 import os
 import shutil
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -76,13 +77,19 @@ def browser(folder: Path) -> Iterator[Browser]:
     ) as process:
         try:
             port = _port(folder / "DevToolsActivePort", process)
-            with connect(f"ws://127.0.0.1:{port}/devtools/browser/{_token(folder)}", proxy=None) as whole:
+            place = f"ws://127.0.0.1:{port}/devtools"
+            with connect(f"{place}/browser/{_token(folder)}", sock=_line(port)) as whole:
                 made = Browser(whole).call("Target.createTarget", url="about:blank")
-                page = f"ws://127.0.0.1:{port}/devtools/page/{made['targetId']}"
-                with connect(page, max_size=None, proxy=None) as socket:
-                    yield Browser(socket)
+                page = f"{place}/page/{made['targetId']}"
+                with connect(page, max_size=None, sock=_line(port)) as line:
+                    yield Browser(line)
         finally:
             process.kill()
+
+
+def _line(port: int) -> socket.socket:
+    """A connection of our own, which goes through no proxy, whatever the environment says."""
+    return socket.create_connection(("127.0.0.1", port), LONGEST)
 
 
 def _port(path: Path, process: "subprocess.Popen[bytes]") -> int:

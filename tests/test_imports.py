@@ -41,7 +41,7 @@ def told(folder: Path) -> dict[str, str]:
     """What import-linter tells of each broken rule, by the start of the rule's name."""
     code = "import sys; from importlinter.cli import lint_imports_command; sys.exit(lint_imports_command())"
     done = subprocess.run(
-        [sys.executable, "-c", code, "--no-cache", "--no-logo"],
+        [sys.executable, "-c", code, "--no-cache"],
         cwd=folder,
         env={"PYTHONPATH": str(folder), "COLUMNS": "200"},
         capture_output=True,

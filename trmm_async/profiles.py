@@ -95,7 +95,10 @@ def config_path(environ: Mapping[str, str] = os.environ) -> Path:
             "TRMM_CONFIG"
         ) from error
 
-    return user_config_path("trmm", appauthor=False) / "config.toml"
+    folder = user_config_path("trmm", appauthor=False)
+    if not folder.is_absolute():
+        raise RuntimeError(_HOMELESS)  # as platformdirs does since 4.12
+    return folder / "config.toml"
 
 
 def cache_folder() -> Path:

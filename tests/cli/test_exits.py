@@ -133,7 +133,7 @@ def test_a_traceback_is_shown_to_those_who_ask(cli: Cli, gateway: Backstage) -> 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["agents", "--limit", "-1"], "greater than or equal to 0. See: trmm agents list --help"),
+        (["agents", "--limit", "-1"], "Invalid value for '--limit': "),
         (["nonsense"], "No such command 'nonsense'. See: trmm --help"),
         (["agents", "--nonsense"], "No such option: --nonsense"),
         (["agents", "list", "extra"], "unexpected extra argument"),

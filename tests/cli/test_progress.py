@@ -62,7 +62,7 @@ def test_a_bar_on_stderr_is_drawn_where_stdout_is_none(gateway: Backstage, tmp_p
 def test_without_a_terminal_there_is_no_bar(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    message = "an agent with a long name is waited for, since the server answers slowly today " * 3
+    message = "an agent with a long name is waited for, since the server answers slowly, " * 3 + "today"
     with run_bar(3) as bar:
         bar.advance("1 done")
         bar.say(message)

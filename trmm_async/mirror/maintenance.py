@@ -151,7 +151,7 @@ class Maintenance:
             return []
         try:
             return codec.decoder(list[str])(self._journal.read_bytes())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, codec.DecodeFailure) as error:
             raise JournalError(f"{self._journal} is not a journal of maintenance(): {error}") from None
 
     def _write(self) -> None:
