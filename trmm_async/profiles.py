@@ -95,17 +95,21 @@ def config_path(environ: Mapping[str, str] = os.environ) -> Path:
             "TRMM_CONFIG"
         ) from error
 
-    folder = user_config_path("trmm", appauthor=False)
-    if not folder.is_absolute():
-        raise RuntimeError(_HOMELESS)  # as platformdirs does since 4.12
-    return folder / "config.toml"
+    return _in_a_home(user_config_path("trmm", appauthor=False)) / "config.toml"
 
 
 def cache_folder() -> Path:
     """The platform's folder for cached data. It needs the extra `[cli]`."""
     from platformdirs import user_cache_path  # noqa: PLC0415 - an extra
 
-    return user_cache_path("trmm", appauthor=False)
+    return _in_a_home(user_cache_path("trmm", appauthor=False))
+
+
+def _in_a_home(folder: Path) -> Path:
+    """Raise RuntimeError for a user without a home, as platformdirs does since 4.12."""
+    if not folder.is_absolute():
+        raise RuntimeError(_HOMELESS)
+    return folder
 
 
 def read_profile_file(path: Path | None = None) -> ProfileFile:
