@@ -87,6 +87,8 @@ class TestTheFile:
     )
     def test_of_a_user_without_a_home_matters_only_if_it_is_needed(self, gateway: Backstage) -> None:
         nobody = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", sys.executable]
+        if subprocess.run([*nobody, "-c", ""], cwd="/", capture_output=True, check=False).returncode:
+            pytest.skip("this Python is where only its user can read it")
         homeless = environment({"TRMM_URL": gateway.url, "TRMM_API_KEY": gateway.api_key})
         for name in ("HOME", "XDG_CONFIG_HOME"):
             homeless.pop(name, None)
