@@ -307,10 +307,13 @@ def end_all() -> None:
 
 def _load(kind: str) -> None:
     if kind == SUITE:
+        import pytest
+        from hypothesis import strategies
+
         # Each worker collects the tests for itself, and finds their modules, and all that they need, loaded.
-        importlib.import_module("pytest").main(["--collect-only", "-qq", "-p", "no:cacheprovider"])
+        pytest.main(["--collect-only", "-qq", "-p", "no:cacheprovider"])
         # In a fresh clone each would find out, by trying all characters, of which ones a text is made.
-        importlib.import_module("hypothesis.strategies").text().validate()
+        strategies.text().validate()
     else:
         _load_programs(kind)
     gc.collect()

@@ -151,8 +151,9 @@ class TestAFanOut:
     def test_calls_few_functions_more_than_a_bare_worker_pool(self, fan_outs: tuple[Counts, Counts]) -> None:
         ours, bare = fan_outs
         # 1.27 before a call was asked once more, where its first byte leaves, whether it may begin.
-        # CPython 3.12 and later count more of ours, and so does aiohttp 3.12: 1.35.
-        assert ours.functions <= 1.4 * bare.functions
+        # CPython 3.12 and later count more of ours, and so does aiohttp before 3.14: 1.35.
+        counts_least = sys.version_info < (3, 12) and aiohttp.__version__ >= "3.14"
+        assert ours.functions <= (1.33 if counts_least else 1.4) * bare.functions
 
     def test_makes_no_timer_for_a_call(self, fan_outs: tuple[Counts, Counts]) -> None:
         ours, bare = fan_outs

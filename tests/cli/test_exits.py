@@ -133,7 +133,9 @@ def test_a_traceback_is_shown_to_those_who_ask(cli: Cli, gateway: Backstage) -> 
 @pytest.mark.parametrize(
     ("words", "says"),
     [
+        # The words between are typer's, and not the same in each version.
         (["agents", "--limit", "-1"], "Invalid value for '--limit': "),
+        (["agents", "--limit", "-1"], "0. See: trmm agents list --help"),
         (["nonsense"], "No such command 'nonsense'. See: trmm --help"),
         (["agents", "--nonsense"], "No such option: --nonsense"),
         (["agents", "list", "extra"], "unexpected extra argument"),

@@ -286,7 +286,10 @@ async def test_a_log_that_can_not_be_written_any_more_is_told(tmp_path: Path) ->
         log = tmp_path / "calls.jsonl"
         log.rename(tmp_path / "kept.jsonl")
         log.mkdir()
+        asked = len(server.requests)
+        assert "log of calls" in await refused(client, "find_agents")
         assert "nothing is done" in await refused(client, "reboot", agents=["JADE-PC"], dry_run=False)
+        assert len(server.requests) == asked
         assert person.asked == []
         assert not [one for one in server.requests if "reboot" in one.path]
 
