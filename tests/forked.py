@@ -308,10 +308,12 @@ def end_all() -> None:
 def _load(kind: str) -> None:
     if kind == SUITE:
         import pytest
-        from hypothesis import strategies
 
         # Each worker collects the tests for itself, and finds their modules, and all that they need, loaded.
         pytest.main(["--collect-only", "-qq", "-p", "no:cacheprovider"])
+        # After that, since pytest refuses a plugin of its own that is loaded before it.
+        from hypothesis import strategies
+
         # In a fresh clone each would find out, by trying all characters, of which ones a text is made.
         strategies.text().validate()
     else:
